@@ -1,0 +1,3 @@
+//! Varsel: a real-time fraud monitor for card payments.
+
+pub mod domain;
