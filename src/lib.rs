@@ -1,3 +1,5 @@
 //! Varsel: a real-time fraud monitor for card payments.
 
+pub mod clock;
 pub mod domain;
+pub mod geo;
