@@ -190,7 +190,7 @@ impl Checker<'_, '_> {
                         slot: *slot,
                         mask: mask(symbols, &numbers),
                     },
-                    _ => Truth::IntIn(Box::new((whole.clone(), numbers))),
+                    _ => Truth::int_in(whole.clone(), numbers),
                 })
             }
             Value::Whole(whole, kind @ (Kind::Int(_) | Kind::Duration)) => {
@@ -202,7 +202,7 @@ impl Checker<'_, '_> {
                     }
                     Value::Whole(..) | Value::Words(_) | Value::Truth(_) | Value::Real(..) => None,
                 })?;
-                Some(Truth::IntIn(Box::new((whole.clone(), values))))
+                Some(Truth::int_in(whole.clone(), values))
             }
         }
     }
