@@ -10,6 +10,7 @@
 
 mod check;
 mod classes;
+mod duration;
 mod eval;
 mod explain;
 mod lex;
@@ -24,8 +25,9 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 
+pub use duration::{parse_duration, show_duration};
 pub use explain::Explained;
-pub use scheme::{CodeKind, Facts, Field, Refusal, Scheme, Slot, Symbols, Type, Unit};
+pub use scheme::{CodeKind, Facts, Field, MAX_WORDS, Refusal, Scheme, Slot, Symbols, Type, Unit};
 
 use tree::Truth;
 
@@ -147,7 +149,7 @@ impl Program {
     /// The expression as a disjunction of conjunctions of tests on Symbol and Bool slots: it is true exactly where every
     /// test of some conjunction holds.
     ///
-    /// Codes as in [`Program::guards`], but bit 0 is never set. `None` where the expression tests anything else, is true of
+    /// Codes as in [`Program::guards`], but bit 0 is never set. `None` where the answer hangs on anything else, is true of
     /// an unknown value, or needs more than [`MAX_CLASS_SETS`] conjunctions.
     pub fn class_sets(&self) -> Option<Vec<Vec<(Slot, u64)>>> {
         classes::class_sets(&self.root, &self.fields)

@@ -240,6 +240,10 @@ impl Truth {
                 let [condition, yes, no] = three.map(|part| part.optimised(scheme));
                 if let Self::Const(known) = condition {
                     known.map_or(Self::Const(None), |known| if known { yes } else { no })
+                } else if (&yes, &no) == (&Self::Const(Some(true)), &Self::Const(Some(false))) {
+                    condition
+                } else if (&yes, &no) == (&Self::Const(Some(false)), &Self::Const(Some(true))) {
+                    not(condition)
                 } else {
                     Self::If(Box::new([condition, yes, no]))
                 }

@@ -106,21 +106,26 @@ fn ours(source: &str, table: &Table) -> Option<bool> {
         "`{source}` blames what is known"
     );
     let lines = program.explain(&mut table.clone());
-    let told = lines
+    let told: Vec<Option<bool>> = lines
         .iter()
         .filter(|line| line.depth == 0)
-        .map(|line| line.value);
-    let joined = told.fold(Some(true), |all, one| match (all, one) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (Some(true), Some(true)) => Some(true),
-        (None, _) | (_, None) => None,
-    });
+        .map(|line| line.value)
+        .collect();
+    let joined = if told.contains(&Some(false)) {
+        Some(false)
+    } else if told.contains(&None) {
+        None
+    } else {
+        Some(true)
+    };
     assert_eq!(joined, answer, "`{source}` is explained as something else");
     answer
 }
 
+type Order = fn(f64, f64) -> bool;
+
 /// How an order of doubles is marked in generated text: as an operator for us, as a function for the oracle.
-const ORDERED: [(&str, &str, fn(f64, f64) -> bool); 4] = [
+const ORDERED: [(&str, &str, Order); 4] = [
     ("lt", "<", |left, right| left < right),
     ("le", "<=", |left, right| left <= right),
     ("gt", ">", |left, right| left > right),
@@ -165,10 +170,11 @@ fn oracle(generated: &str, table: &Table) -> Option<bool> {
         context.add_variable_from_value(flat, value);
     }
     let program = Program::compile(&text).unwrap_or_else(|faults| panic!("`{text}`: {faults}"));
-    match program.execute(&context).ok()? {
-        Value::Bool(answer) => Some(answer),
-        other => panic!("`{text}` gave {other:?}"),
-    }
+    let answer = program.execute(&context).ok()?;
+    let Value::Bool(answer) = answer else {
+        panic!("`{text}` gave {answer:?}")
+    };
+    Some(answer)
 }
 
 /// Expressions of each type, as text; the next level is built on this one.

@@ -281,13 +281,8 @@ fn equals(whole: Whole, kind: &Kind, number: i64, equal: bool) -> Truth {
     }
 }
 
-/// Membership of a truth value in terms of itself: with both values true where it is known, with none false where it is.
+/// Membership of a truth value: where it is known, each of its values has its answer.
 fn truth_in(truth: Truth, values: &[bool]) -> Truth {
-    let opposite = truth.clone().negated();
-    match (values.contains(&true), values.contains(&false)) {
-        (true, true) => Truth::Or(Box::new([truth, opposite])),
-        (true, false) => truth,
-        (false, true) => opposite,
-        (false, false) => Truth::And(Box::new([truth, opposite])),
-    }
+    let answer = |value: bool| Truth::Const(Some(values.contains(&value)));
+    Truth::If(Box::new([truth, answer(true), answer(false)]))
 }
