@@ -1,12 +1,10 @@
-//! Rule expressions: a typed, three-valued subset of CEL, checked when it is loaded and evaluated over slots.
-//!
-//! The subset: `||  &&  !  ==  !=  <  <=  >  >=  in [literals]  +  -  *  /  %  ?:`, parentheses, `//` comments; integers,
-//! doubles, texts and `true`/`false`; `duration("24h")`, `has(x)`, `double(x)`, `int(x)`, `x.startsWith("…")`, `.endsWith`,
-//! `.contains`, `.size()`. Beyond CEL: names may be dotted (`merchant.country` is one name), the duration unit `d`, `has` of
-//! a plain name, and `in_list(x, "list-name")`. A value that is not known behaves as CEL's errors do: `false && unknown` is
-//! false, `true || unknown` is true, all else is unknown; so are integer overflow and division by zero. Doubles follow
-//! IEEE 754, as in CEL. There are no macros, maps, timestamps or functions of the user's own. This module reads no files
-//! and knows no field by name: the [`Scheme`] does.
+//! Rule expressions: a typed, three-valued subset of CEL, checked when loaded and evaluated over slots. It reads no files
+//! and knows no field by name (the [`Scheme`] does); there are no macros, maps, timestamps or functions of the user's own.
+//! The subset: `|| && ! == != < <= > >= + - * / % ?:`, `in [literals]`, parentheses, `//` comments, integers, doubles, texts,
+//! `true`, `false`, `duration("24h")`, `double(x)`, `int(x)`, `x.startsWith("…")`, `.endsWith`, `.contains`, `.size()`.
+//! Beyond CEL: dotted names (`merchant.country` is one name), the duration unit `d`, `has` of a plain name, and
+//! `in_list(x, "list-name")`. An unknown value behaves as CEL's errors do: `false && unknown` is false, `true || unknown`
+//! is true, all else is unknown; so are integer overflow and integer division by zero. Doubles follow IEEE 754, as in CEL.
 
 mod check;
 mod classes;

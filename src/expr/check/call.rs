@@ -1,4 +1,6 @@
 //! The functions and methods of the language: `has`, `double`, `int`, `duration`, `in_list`, and those of texts.
+//!
+//! It evaluates nothing but the literal of a `duration`.
 
 use std::ops::Range;
 

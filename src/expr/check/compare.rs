@@ -1,4 +1,6 @@
 //! Comparisons and membership in lists: who may be compared with whom.
+//!
+//! It converts nothing: values of different kinds are a fault, with the way to write it.
 
 use super::told::{literal, word_help};
 use super::{Checker, Kind, Value, agree};
@@ -140,10 +142,10 @@ impl Checker<'_, '_> {
             Kind::Code(code) => match (code.parse)(text) {
                 Some(number) => Some(i64::from(number)),
                 None => {
-                    let help = format!("a {} code is {}", code.name, code.hint);
+                    let help = format!("a {} is {}", code.name, code.hint);
                     self.fault(
                         at.span.clone(),
-                        format!("{text:?} is no {} code", code.name),
+                        format!("{text:?} is no {}", code.name),
                         Some(help),
                     )
                 }

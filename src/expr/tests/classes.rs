@@ -1,4 +1,6 @@
 //! Guards and class sets, against all values of all classes and a generator of conditions.
+//!
+//! What the conditions mean is taken from evaluation, which is tested elsewhere.
 
 use super::*;
 
