@@ -1,3 +1,4 @@
 //! Varsel: a real-time fraud monitor for card payments.
 
+pub mod decode;
 pub mod domain;
