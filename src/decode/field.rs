@@ -1,0 +1,190 @@
+//! The fields of the contract by the keys that they have in a record, and where each may stand.
+//!
+//! Names only: what a field must hold is in `body.rs`, how its value is read in `walk.rs`.
+
+/// The object that a key stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The record itself.
+    Record,
+    /// `merchant`.
+    Merchant,
+    /// `subject` of a disposition.
+    Subject,
+}
+
+macro_rules! fields {
+    ($($scope:ident $prefix:literal { $($name:ident = $key:literal),+ $(,)? })+) => {
+        /// A field of the contract.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(super) enum Field { $($($name),+),+ }
+
+        impl Field {
+            /// How many fields there are; at most 64, since a set of them is one word.
+            pub(super) const COUNT: usize = [$($(Self::$name),+),+].len();
+
+            /// The name with its path, as messages show it.
+            pub(super) const fn path(self) -> &'static str {
+                match self { $($(Self::$name => concat!($prefix, $key)),+),+ }
+            }
+
+            /// The field of a key.
+            pub(super) fn find(scope: Scope, key: &str) -> Option<Self> {
+                match scope {
+                    $(Scope::$scope => match key { $($key => Some(Self::$name),)+ _ => None }),+
+                }
+            }
+        }
+
+        /// `"key":` of every field, by its place.
+        pub(super) static OPENINGS: [Opening; Field::COUNT] = [
+            $($(Opening::new(concat!("\"", $key, "\":"))),+),+
+        ];
+    };
+}
+
+fields! {
+    Record "" {
+        Type = "type", Id = "id", At = "at", ReceivedAt = "received_at", Card = "card",
+        Cardholder = "cardholder",
+        AmountMinor = "amount_minor", Currency = "currency", Mcc = "mcc", Merchant = "merchant",
+        Channel = "channel", Security = "security", ResponseCode = "response_code", Kind = "kind",
+        Original = "original", Eci = "eci", AcsTransId = "acs_trans_id",
+        AvailableBalanceMinor = "available_balance_minor", Exemption = "exemption",
+        ApprovedMinor = "approved_minor",
+        Message = "message", DeviceChannel = "device_channel", BrowserIp = "browser_ip",
+        AcctInfo = "acct_info", TransStatus = "trans_status",
+        TransStatusReason = "trans_status_reason", AuthenticationMethod = "authentication_method",
+        ChallengeCancel = "challenge_cancel", InteractionCounter = "interaction_counter",
+        Action = "action", Phone = "phone", Ip = "ip", Authenticator = "authenticator",
+        Purpose = "purpose", KeyNumber = "key_number", PhoneCountry = "phone_country",
+        HomeCountry = "home_country", SchemeName = "scheme", Until = "until", Aliases = "aliases",
+        Subject = "subject", Verdict = "verdict", By = "by", Reason = "reason", Hold = "hold",
+    }
+    Merchant "merchant." {
+        MerchantId = "id", MerchantName = "name", MerchantCountry = "country",
+    }
+    Subject "subject." {
+        SubjectEvent = "event", SubjectAlert = "alert",
+    }
+}
+
+impl Field {
+    /// The place in tables.
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The bit in a set of fields.
+    pub(super) const fn bit(self) -> u64 {
+        1 << self.index()
+    }
+
+    /// True where a JSON number is an amount, which is exempt from the card-number guard.
+    pub(super) const fn is_amount(self) -> bool {
+        const AMOUNTS: u64 = set(&[
+            Field::AmountMinor,
+            Field::AvailableBalanceMinor,
+            Field::ApprovedMinor,
+        ]);
+        AMOUNTS & self.bit() != 0
+    }
+}
+
+/// True for the key of an amount.
+pub(super) fn is_amount(key: &str) -> bool {
+    key.ends_with("_minor")
+}
+
+const _: () = assert!(Field::COUNT <= 64);
+
+/// The set of some fields.
+pub(super) const fn set(fields: &[Field]) -> u64 {
+    let mut all = 0;
+    let mut next = 0;
+    while next < fields.len() {
+        all |= fields[next].bit();
+        next += 1;
+    }
+    all
+}
+
+/// A key with its quotes and colon, made so that comparing it is a few loads and no jump.
+pub(super) struct Opening {
+    words: [u128; 2],
+    masks: [u128; 2],
+    text: &'static str,
+}
+
+impl Opening {
+    const fn new(text: &'static str) -> Self {
+        assert!(text.len() <= 32, "a key is longer than two words");
+        let (mut words, mut masks) = ([0; 2], [0; 2]);
+        let mut at = 0;
+        while at < text.len() {
+            words[at / 16] |= (text.as_bytes()[at] as u128) << (at % 16 * 8);
+            masks[at / 16] |= 0xff << (at % 16 * 8);
+            at += 1;
+        }
+        Self { words, masks, text }
+    }
+
+    /// Its length where the text begins with exactly that, else 0.
+    #[inline]
+    pub(super) fn length_in(&self, rest: &[u8]) -> usize {
+        let begins = match rest.first_chunk::<32>() {
+            Some(chunk) => {
+                let (low, high) = chunk.split_at(16);
+                (word(low) ^ self.words[0]) & self.masks[0]
+                    | (word(high) ^ self.words[1]) & self.masks[1]
+                    == 0
+            }
+            None => rest.starts_with(self.text.as_bytes()),
+        };
+        if begins { self.text.len() } else { 0 }
+    }
+}
+
+#[inline]
+fn word(bytes: &[u8]) -> u128 {
+    bytes
+        .first_chunk::<16>()
+        .map_or(0, |chunk| u128::from_le_bytes(*chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_opens_only_where_it_stands_whole() {
+        for opening in &OPENINGS {
+            let key = opening.text;
+            for tail in ["", "1", "\"and a long tail of forty bytes or still more\""] {
+                assert_eq!(
+                    opening.length_in(format!("{key}{tail}").as_bytes()),
+                    key.len()
+                );
+                assert_eq!(opening.length_in(format!(" {key}{tail}").as_bytes()), 0);
+                let other = key.replacen(':', ";", 1);
+                assert_eq!(opening.length_in(format!("{other}{tail}").as_bytes()), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn amounts_are_the_fields_that_are_called_so() {
+        for key in [
+            "amount_minor",
+            "available_balance_minor",
+            "approved_minor",
+            "mcc",
+            "id",
+        ] {
+            let field = Field::find(Scope::Record, key).unwrap();
+            assert_eq!(field.path(), key);
+            assert_eq!(field.is_amount(), is_amount(key));
+        }
+    }
+}

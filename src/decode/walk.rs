@@ -1,0 +1,588 @@
+//! The JSON reader: one pass over a record that leaves a table of where each field's value stands.
+//!
+//! Strict (RFC 8259), bounded in depth, and quick where records look alike: after each field it
+//! expects the key that followed it the last time, compares it in one step, and searches by name
+//! only where that fails. What the values mean is not judged here, save that every string and
+//! number goes past the card-number guard.
+
+use super::Code;
+use super::field::{Field, OPENINGS, Scope, is_amount, set};
+use super::pan::{SHORTEST, contains_card_number, number_contains_card_number};
+use super::string::{is_plain, quote_after};
+use crate::domain::codes::{EventType, Message};
+
+/// Objects and arrays within each other, the record itself included: the contract needs two, the
+/// free `acct_info` a few more, and the reader's own recursion is bounded by it.
+const MAX_DEPTH: u32 = 32;
+/// Up to so many keys of one object are compared pair by pair; more are sorted.
+const FEW_KEYS: usize = 8;
+/// Rows of the table of expected keys: type not yet known, 8 types, 5 messages.
+const ROWS: usize = 1 + EventType::ALL.len() + Message::ALL.len();
+/// Places after which a key is expected: every field, and the openings of the three objects.
+const PLACES: usize = Field::COUNT + 3;
+
+/// The fields that say which keys to expect.
+const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u32)]
+pub(super) enum Kind {
+    /// `null`, which means the same as an absent field.
+    #[default]
+    Null,
+    /// Text as it stands in the record, without quotes.
+    Text,
+    /// Text that had escapes: it stands in [`Table::unescaped`].
+    Unescaped,
+    /// A number without fraction and exponent.
+    Integer,
+    /// Any other number.
+    Float,
+    /// `true` or `false`.
+    Bool,
+    /// An array, brackets included.
+    Array,
+    /// An object, braces included.
+    Object,
+}
+
+/// Where a value stands, as bytes from and to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Token {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) kind: Kind,
+}
+
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a record is at most MAX_RECORD_BYTES long"
+)]
+const fn place(at: usize) -> u32 {
+    at as u32
+}
+
+impl Token {
+    #[inline]
+    pub(super) fn new(start: usize, end: usize, kind: Kind) -> Self {
+        Self {
+            start: place(start),
+            end: place(end),
+            kind,
+        }
+    }
+
+    /// The piece of a text that it stands in.
+    #[inline]
+    pub(super) fn of(self, text: &str) -> &str {
+        let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
+        text.get(place(self.start)..place(self.end)).unwrap_or("")
+    }
+}
+
+/// What was found in a record, and the keys that the next one is expected to have.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The fields that the record has, as a set.
+    pub(super) seen: u64,
+    /// Their values, by field; stale where not in `seen`.
+    pub(super) tokens: [Token; Field::COUNT],
+    /// Texts that had escapes, resolved, one after another.
+    pub(super) unescaped: String,
+    /// How many keys of the record, its merchant or its subject belong to no field.
+    pub(super) unknown: u64,
+    card_number: bool,
+    duplicate: bool,
+    /// Keys of no field, of the objects that are being read.
+    keys: Vec<Token>,
+    expected: [[Field; PLACES]; ROWS],
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        let mut expected = [[Field::Type; PLACES]; ROWS];
+        // INVARIANT (expected-in-scope): a key expected within an object is one of that object's.
+        for row in &mut expected {
+            for (scope, first) in [
+                (Scope::Merchant, Field::MerchantId),
+                (Scope::Subject, Field::SubjectEvent),
+            ] {
+                row[opening_of(scope)] = first;
+            }
+            for field in [
+                Field::MerchantId,
+                Field::MerchantName,
+                Field::MerchantCountry,
+            ] {
+                row[field.index()] = Field::MerchantName;
+            }
+            for field in [Field::SubjectEvent, Field::SubjectAlert] {
+                row[field.index()] = Field::SubjectAlert;
+            }
+        }
+        Self {
+            seen: 0,
+            tokens: [Token::default(); Field::COUNT],
+            unescaped: String::new(),
+            unknown: 0,
+            card_number: false,
+            duplicate: false,
+            keys: Vec::new(),
+            expected,
+        }
+    }
+}
+
+const fn opening_of(scope: Scope) -> usize {
+    match scope {
+        Scope::Record => Field::COUNT,
+        Scope::Merchant => Field::COUNT + 1,
+        Scope::Subject => Field::COUNT + 2,
+    }
+}
+
+impl Table {
+    /// Reads a record. Of several faults the first in this order is told: what is no JSON or too
+    /// deep, a card number, a key twice, a value that is no object.
+    pub(super) fn read(&mut self, text: &str) -> Result<(), Code> {
+        self.seen = 0;
+        self.unknown = 0;
+        self.card_number = false;
+        self.duplicate = false;
+        self.unescaped.clear();
+        self.keys.clear();
+        let mut walk = Walk {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            plain: is_plain(text.as_bytes()),
+            row: 0,
+            table: self,
+        };
+        walk.skip_space();
+        let is_object = walk.peek() == b'{';
+        if is_object {
+            walk.members(Scope::Record, 1)?;
+        } else {
+            walk.value(false, 0)?;
+        }
+        walk.skip_space();
+        if walk.at != text.len() {
+            return Err(MALFORMED);
+        }
+        if self.card_number {
+            return Err(Code::CardNumber);
+        }
+        if self.duplicate {
+            return Err(Code::DuplicateKey);
+        }
+        if !is_object {
+            return Err(Code::NotAnObject);
+        }
+        Ok(())
+    }
+}
+
+pub(super) const MALFORMED: Code = Code::MalformedJson;
+
+/// A record while it is read.
+pub(super) struct Walk<'a> {
+    pub(super) text: &'a str,
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+    /// No backslash and no control character is anywhere: every string ends at the next quote.
+    plain: bool,
+    row: usize,
+    pub(super) table: &'a mut Table,
+}
+
+impl Walk<'_> {
+    /// The next byte; 0, which is nowhere valid, at the end.
+    #[inline]
+    pub(super) fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(super) fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    /// Reads an object whose keys we know, from its brace on.
+    fn members(&mut self, scope: Scope, depth: u32) -> Result<(), Code> {
+        let first_key = self.table.keys.len();
+        let mut place = opening_of(scope);
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == b'}' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if self.plain {
+                place = self.run(place);
+            }
+            place = self.member(scope, place, depth)?;
+            self.skip_space();
+            match self.peek() {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return Err(MALFORMED),
+            }
+            self.skip_space();
+        }
+        self.at += 1;
+        self.close_keys(first_key);
+        Ok(())
+    }
+
+    /// Reads on while the expected key comes, with plain text as its value, and a comma: nearly
+    /// all of nearly every record. Stops before whatever else comes, and tells after which field.
+    #[inline]
+    fn run(&mut self, mut place: usize) -> usize {
+        let bytes = self.bytes;
+        let (mut at, mut seen) = (self.at, self.table.seen);
+        loop {
+            let guess = self.table.expected[self.row][place];
+            let rest = bytes.get(at..).unwrap_or_default();
+            let length = OPENINGS[guess.index()].length_in(rest);
+            if length == 0 || rest.get(length) != Some(&b'"') {
+                break;
+            }
+            let start = at + length + 1;
+            let end = quote_after(bytes, start);
+            let [b'"', b','] = *bytes.get(end..end + 2).unwrap_or_default() else {
+                break;
+            };
+            let token = Token::new(start, end, Kind::Text);
+            self.table.duplicate |= seen & guess.bit() != 0;
+            seen |= guess.bit();
+            self.table.tokens[guess.index()] = token;
+            if end - start >= SHORTEST {
+                self.table.card_number |= contains_card_number(token.of(self.text));
+            }
+            if SETS_ROW & guess.bit() != 0 {
+                self.set_row(guess, token);
+            }
+            at = end + 2;
+            place = guess.index();
+        }
+        (self.at, self.table.seen) = (at, seen);
+        place
+    }
+
+    /// Reads a key and its value, and tells after which field the next key is expected. A known
+    /// key is expected here from now on.
+    fn member(&mut self, scope: Scope, place: usize, depth: u32) -> Result<usize, Code> {
+        let guess = self.table.expected[self.row][place];
+        let length = OPENINGS[guess.index()].length_in(self.rest());
+        if length > 0 {
+            self.at += length;
+            self.field(guess, depth)?;
+            return Ok(guess.index());
+        }
+        let token = self.any_key()?;
+        let key = self.text_of(token);
+        if let Some(field) = Field::find(scope, key) {
+            self.table.expected[self.row][place] = field;
+            self.field(field, depth)?;
+            return Ok(field.index());
+        }
+        let amount = is_amount(key);
+        self.table.keys.push(token);
+        self.table.unknown += 1;
+        self.value(amount, depth)?;
+        Ok(place)
+    }
+
+    fn any_key(&mut self) -> Result<Token, Code> {
+        if self.peek() != b'"' {
+            return Err(MALFORMED);
+        }
+        let token = self.string()?;
+        self.skip_space();
+        if self.peek() != b':' {
+            return Err(MALFORMED);
+        }
+        self.at += 1;
+        Ok(token)
+    }
+
+    fn field(&mut self, field: Field, depth: u32) -> Result<(), Code> {
+        self.table.duplicate |= self.table.seen & field.bit() != 0;
+        self.table.seen |= field.bit();
+        self.skip_space();
+        let token = match self.peek() {
+            b'{' if field == Field::Merchant => self.inner(Scope::Merchant, depth)?,
+            b'{' if field == Field::Subject => self.inner(Scope::Subject, depth)?,
+            _ => self.value(field.is_amount(), depth)?,
+        };
+        self.table.tokens[field.index()] = token;
+        if SETS_ROW & field.bit() != 0 {
+            self.set_row(field, token);
+        }
+        if field == Field::AcctInfo && token.kind != Kind::Unescaped {
+            // Kept as it stands in the record, with its keys and whatever its fields are called.
+            self.table.card_number |= contains_card_number(token.of(self.text));
+        }
+        Ok(())
+    }
+
+    /// Records of different types and messages have their keys in different orders.
+    fn set_row(&mut self, field: Field, token: Token) {
+        let word = self.text_of(token);
+        let row = if field == Field::Type {
+            EventType::parse(word).map(|kind| usize::from(kind.code()))
+        } else {
+            Message::parse(word).map(|known| EventType::ALL.len() + usize::from(known.code()))
+        };
+        self.row = row.unwrap_or(0);
+    }
+
+    #[inline]
+    fn checked_string(&mut self) -> Result<Token, Code> {
+        let token = self.string()?;
+        self.table.card_number |= contains_card_number(self.text_of(token));
+        Ok(token)
+    }
+
+    fn inner(&mut self, scope: Scope, depth: u32) -> Result<Token, Code> {
+        let start = self.at;
+        self.members(scope, depth + 1)?;
+        Ok(Token::new(start, self.at, Kind::Object))
+    }
+
+    /// Reads any value, and space before it, within containers of that depth.
+    fn value(&mut self, amount: bool, depth: u32) -> Result<Token, Code> {
+        self.skip_space();
+        match self.peek() {
+            b'"' => self.checked_string(),
+            b'-' | b'0'..=b'9' => self.number(amount),
+            b'{' | b'[' if depth == MAX_DEPTH => Err(Code::TooDeep),
+            b'{' => self.object(depth + 1),
+            b'[' => self.array(amount, depth + 1),
+            b't' => self.literal(b"true", Kind::Bool),
+            b'f' => self.literal(b"false", Kind::Bool),
+            b'n' => self.literal(b"null", Kind::Null),
+            _ => Err(MALFORMED),
+        }
+    }
+
+    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<Token, Code> {
+        if !self.rest().starts_with(word) {
+            return Err(MALFORMED);
+        }
+        let start = self.at;
+        self.at += word.len();
+        Ok(Token::new(start, self.at, kind))
+    }
+
+    /// Reads an object that is no concern of ours, with the same strictness.
+    fn object(&mut self, depth: u32) -> Result<Token, Code> {
+        let (start, first_key) = (self.at, self.table.keys.len());
+        self.at += 1;
+        self.skip_space();
+        while self.peek() != b'}' {
+            let key = self.any_key()?;
+            self.table.keys.push(key);
+            let amount = is_amount(self.text_of(key));
+            self.skip_space();
+            self.value(amount, depth)?;
+            self.next_or(b'}')?;
+        }
+        self.at += 1;
+        self.close_keys(first_key);
+        Ok(Token::new(start, self.at, Kind::Object))
+    }
+
+    fn array(&mut self, amount: bool, depth: u32) -> Result<Token, Code> {
+        let start = self.at;
+        self.at += 1;
+        self.skip_space();
+        while self.peek() != b']' {
+            self.value(amount, depth)?;
+            self.next_or(b']')?;
+        }
+        self.at += 1;
+        Ok(Token::new(start, self.at, Kind::Array))
+    }
+
+    /// Passes a comma that something follows, or stops before the closing byte.
+    fn next_or(&mut self, closing: u8) -> Result<(), Code> {
+        self.skip_space();
+        if self.peek() == b',' {
+            self.at += 1;
+            self.skip_space();
+            if self.peek() != closing {
+                return Ok(());
+            }
+        } else if self.peek() == closing {
+            return Ok(());
+        }
+        Err(MALFORMED)
+    }
+
+    /// Forgets the keys of an object that has been read, having looked for one that stands twice.
+    #[inline]
+    fn close_keys(&mut self, first: usize) {
+        if self.table.keys.len() > first {
+            self.table.duplicate |= self.has_twice(first);
+            self.table.keys.truncate(first);
+        }
+    }
+
+    fn has_twice(&mut self, first: usize) -> bool {
+        let (text, unescaped) = (self.text, self.table.unescaped.as_str());
+        let key = |token: &Token| {
+            let of = if token.kind == Kind::Unescaped {
+                unescaped
+            } else {
+                text
+            };
+            token.of(of).as_bytes()
+        };
+        let keys = &mut self.table.keys[first..];
+        if keys.len() <= FEW_KEYS {
+            return (1..keys.len()).any(|i| keys[..i].iter().any(|k| key(k) == key(&keys[i])));
+        }
+        keys.sort_unstable_by(|a, b| key(a).cmp(key(b)));
+        keys.windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))
+    }
+
+    #[inline]
+    fn text_of(&self, token: Token) -> &str {
+        match token.kind {
+            Kind::Unescaped => token.of(&self.table.unescaped),
+            Kind::Text => token.of(self.text),
+            Kind::Null | Kind::Integer | Kind::Float | Kind::Bool | Kind::Array | Kind::Object => {
+                ""
+            }
+        }
+    }
+
+    fn number(&mut self, amount: bool) -> Result<Token, Code> {
+        let start = self.at;
+        if self.peek() == b'-' {
+            self.at += 1;
+        }
+        match self.peek() {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits()?,
+            _ => return Err(MALFORMED),
+        }
+        let mut kind = Kind::Integer;
+        if self.peek() == b'.' {
+            kind = Kind::Float;
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            kind = Kind::Float;
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let token = Token::new(start, self.at, kind);
+        if !amount {
+            self.table.card_number |= number_contains_card_number(token.of(self.text));
+        }
+        Ok(token)
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), Code> {
+        let start = self.at;
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        if self.at == start {
+            Err(MALFORMED)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_strict() {
+        let mut table = Table::default();
+        let mut code = |text: &str| table.read(text).err();
+        for good in [
+            "{}",
+            " { } ",
+            r#"{"a":[1,-0,0.5,1e9,1E-2,true,false,null,{},[],"\u00e6\ud83d\ude00\/\b"]}"#,
+            "{\"a\" :\t1 ,\r\n\"b\":2}",
+        ] {
+            assert_eq!(code(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            "{",
+            "}",
+            "{]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\":1 \"b\":2}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":+1}",
+            "{\"a\":1e}",
+            "{\"a\":-}",
+            "{\"a\":NaN}",
+            "{\"a\":Infinity}",
+            "{\"a\":tru}",
+            "{\"a\":[1,]}",
+            "{}x",
+            "{} {}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12\"}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\udc00\"}",
+            "{\"a\":\"\\ud800\\u0041\"}",
+            "{\"a\":\"",
+            "{\"a\":\"\\",
+            "\u{feff}{}",
+        ] {
+            assert_eq!(code(bad), Some(Code::MalformedJson), "{bad}");
+        }
+        assert_eq!(code("[]"), Some(Code::NotAnObject));
+        assert_eq!(code("null"), Some(Code::NotAnObject));
+        for twice in [
+            r#"{"id":"a","id":"a"}"#,
+            r#"{"id":"a","i\u0064":"a"}"#,
+            r#"{"x":1,"y":2,"x":3}"#,
+            r#"{"x":{"y":{"z":1,"z":2}}}"#,
+            r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"j":1,"\u0061":1}"#,
+            r#"{"merchant":{"id":"a","id":"b"}}"#,
+        ] {
+            assert_eq!(code(twice), Some(Code::DuplicateKey), "{twice}");
+        }
+        let deep =
+            |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(code(&deep(31)), None);
+        assert_eq!(code(&deep(32)), Some(Code::TooDeep));
+        assert_eq!(code(&deep(30_000)), Some(Code::TooDeep));
+    }
+}
