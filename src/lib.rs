@@ -8,7 +8,9 @@
 pub mod clock;
 pub mod decode;
 pub mod domain;
+pub mod encode;
 pub mod engine;
 pub mod expr;
 pub mod geo;
+pub mod intake;
 pub mod problem;
