@@ -14,3 +14,4 @@ pub mod expr;
 pub mod geo;
 pub mod intake;
 pub mod problem;
+pub mod replay;
