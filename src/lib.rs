@@ -1,3 +1,5 @@
 //! Varsel: a real-time fraud monitor for card payments.
 
 pub mod domain;
+pub mod expr;
+pub mod problem;
