@@ -1,5 +1,6 @@
 //! Varsel: a real-time fraud monitor for card payments.
 
+pub mod decode;
 pub mod domain;
 pub mod expr;
 pub mod problem;

@@ -106,6 +106,7 @@ impl UnknownCodes {
         "phone_country",
         "home_country",
         "enrolment_channel",
+        "verdict",
     ];
 
     /// Marks a field, by its place in [`Self::FIELDS`].

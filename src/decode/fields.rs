@@ -1,0 +1,296 @@
+//! Reads single fields out of the table that `walk.rs` made: presence, JSON type, bounds.
+//!
+//! Knows no event type; which fields a type must have stands in `body.rs`.
+
+use super::field::Field;
+use super::walk::{Kind, Table, Token};
+use super::{Code, Fault, moment};
+use crate::domain::country::Country;
+use crate::domain::event::{Event, MAX_ID_CHARS, Span, UnknownCodes};
+use crate::domain::time::Moment;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+/// The largest amount, in minor units: ten million million of a currency with cents.
+pub(super) const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000_000;
+/// The longest `acct_info` that is kept, in bytes: thrice what all fields of EMV need.
+const MAX_ACCT_INFO_BYTES: usize = 4 * 1024;
+
+/// The fields of one record, and the event that they become.
+pub(super) struct Fields<'a> {
+    pub(super) text: &'a str,
+    pub(super) table: &'a Table,
+    pub(super) event: &'a mut Event,
+}
+
+pub(super) const fn missing(field: Field) -> Fault {
+    Fault::field(Code::MissingField, field, "is missing")
+}
+
+pub(super) const fn mistyped(field: Field, says: &'static str) -> Fault {
+    Fault::field(Code::MistypedField, field, says)
+}
+
+/// Turns an absent field into a fault.
+#[inline]
+pub(super) fn required<T>(field: Field, value: Option<T>) -> Result<T, Fault> {
+    value.ok_or(missing(field))
+}
+
+/// The place of a field in [`UnknownCodes::FIELDS`], found when the program is compiled.
+pub(super) const fn unknown_bit(name: &str) -> usize {
+    let mut bit = 0;
+    while bit < UnknownCodes::FIELDS.len() {
+        if same(UnknownCodes::FIELDS[bit].as_bytes(), name.as_bytes()) {
+            return bit;
+        }
+        bit += 1;
+    }
+    panic!("no such coded field")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+impl<'a> Fields<'a> {
+    /// The value of a field; `null` is as good as absent.
+    #[inline]
+    pub(super) fn token(&self, field: Field) -> Option<Token> {
+        let token = self.table.tokens[field.index()];
+        (self.table.seen & field.bit() != 0 && token.kind != Kind::Null).then_some(token)
+    }
+
+    #[inline]
+    pub(super) fn words(&self, field: Field) -> Result<Option<&'a str>, Fault> {
+        let Some(token) = self.token(field) else {
+            return Ok(None);
+        };
+        match token.kind {
+            Kind::Text => Ok(Some(token.of(self.text))),
+            Kind::Unescaped => Ok(Some(token.of(&self.table.unescaped))),
+            Kind::Null | Kind::Integer | Kind::Float | Kind::Bool | Kind::Array | Kind::Object => {
+                Err(mistyped(field, "must be a string"))
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn required_words(&self, field: Field) -> Result<&'a str, Fault> {
+        required(field, self.words(field)?)
+    }
+
+    /// Text that may be empty, where the field is given at all.
+    #[inline]
+    pub(super) fn text(&mut self, field: Field) -> Result<Span, Fault> {
+        match self.words(field)? {
+            None => Ok(Span::default()),
+            Some(words) => self.keep(field, words),
+        }
+    }
+
+    /// Text that may be absent but not empty.
+    #[inline]
+    pub(super) fn filled(&mut self, field: Field) -> Result<Option<(Span, &'a str)>, Fault> {
+        match self.words(field)? {
+            None => Ok(None),
+            Some("") => Err(mistyped(field, "must not be empty")),
+            Some(words) => Ok(Some((self.keep(field, words)?, words))),
+        }
+    }
+
+    #[inline]
+    pub(super) fn required_filled(&mut self, field: Field) -> Result<(Span, &'a str), Fault> {
+        let filled = self.filled(field)?;
+        required(field, filled)
+    }
+
+    /// An id of an event or of an effect of ours: 1 to 64 characters.
+    #[inline]
+    pub(super) fn id(&self, field: Field) -> Result<Option<&'a str>, Fault> {
+        let Some(id) = self.words(field)? else {
+            return Ok(None);
+        };
+        let fits = id.len() <= MAX_ID_CHARS || id.chars().count() <= MAX_ID_CHARS;
+        if id.is_empty() || !fits {
+            return Err(mistyped(field, "must have 1 to 64 characters"));
+        }
+        Ok(Some(id))
+    }
+
+    #[inline]
+    pub(super) fn keep(&mut self, field: Field, words: &str) -> Result<Span, Fault> {
+        self.event
+            .push_text(words)
+            .ok_or(mistyped(field, "is longer than 512 bytes"))
+    }
+
+    /// The free `acct_info`, as it stands in the record.
+    pub(super) fn acct_info(&mut self) -> Result<Span, Fault> {
+        const TOO_LONG: Fault = mistyped(Field::AcctInfo, "is longer than 4 KiB");
+        let Some(token) = self.token(Field::AcctInfo) else {
+            return Ok(Span::default());
+        };
+        let raw = match token.kind {
+            // Text is kept without quotes, and resolved where it had escapes.
+            Kind::Unescaped => token.of(&self.table.unescaped),
+            Kind::Null | Kind::Text | Kind::Integer | Kind::Float | Kind::Bool => {
+                token.of(self.text)
+            }
+            Kind::Array | Kind::Object => token.of(self.text),
+        };
+        if raw.len() > MAX_ACCT_INFO_BYTES {
+            return Err(TOO_LONG);
+        }
+        let start = u16::try_from(self.event.text.len()).map_err(|_| TOO_LONG)?;
+        let len = u16::try_from(raw.len()).map_err(|_| TOO_LONG)?;
+        self.event.text.push_str(raw);
+        Ok(Span { start, len })
+    }
+
+    /// A JSON integer within bounds; `1e3`, `10.0` and `-0` are none.
+    #[inline]
+    pub(super) fn integer(
+        &self,
+        field: Field,
+        bounds: RangeInclusive<i64>,
+        says: &'static str,
+    ) -> Result<Option<i64>, Fault> {
+        let Some(token) = self.token(field) else {
+            return Ok(None);
+        };
+        let fault = mistyped(field, says);
+        if token.kind != Kind::Integer {
+            return Err(fault);
+        }
+        let value = whole(token.of(self.text)).ok_or(fault)?;
+        if bounds.contains(&value) {
+            Ok(Some(value))
+        } else {
+            Err(fault)
+        }
+    }
+
+    #[inline]
+    pub(super) fn amount(&self, field: Field) -> Result<Option<i64>, Fault> {
+        self.integer(
+            field,
+            0..=MAX_AMOUNT_MINOR,
+            "must be a whole number, 0 to 10^15",
+        )
+    }
+
+    pub(super) fn moment(&self, field: Field) -> Result<Option<Moment>, Fault> {
+        const SAYS: &str = "must be RFC 3339 with an offset, 1970 to 2099";
+        let Some(words) = self.words(field)? else {
+            return Ok(None);
+        };
+        match moment::parse(words) {
+            Some(moment) => Ok(Some(moment)),
+            None => Err(Fault::field(Code::BadTime, field, SAYS)),
+        }
+    }
+
+    /// An address; an IPv4 address in IPv6 clothes is unwrapped. Empty text is as good as absent.
+    pub(super) fn address(&self, field: Field) -> Result<Option<IpAddr>, Fault> {
+        match self.words(field)? {
+            None | Some("") => Ok(None),
+            Some(words) => match words.parse::<IpAddr>() {
+                Ok(address) => Ok(Some(address.to_canonical())),
+                Err(_) => Err(mistyped(field, "must be an IPv4 or IPv6 address")),
+            },
+        }
+    }
+
+    /// A coded word, marked where it is not one that we know.
+    #[inline]
+    pub(super) fn code<T: Default + PartialEq>(
+        &mut self,
+        field: Field,
+        bit: usize,
+        parse: impl Fn(&str) -> T,
+    ) -> Result<Option<T>, Fault> {
+        let Some(words) = self.words(field)? else {
+            return Ok(None);
+        };
+        let code = parse(words);
+        if code == T::default() {
+            self.event.unknown_codes.mark(bit);
+        }
+        Ok(Some(code))
+    }
+
+    pub(super) fn country(&mut self, field: Field, bit: usize) -> Result<Option<Country>, Fault> {
+        self.code(field, bit, Country::parse).map(Option::flatten)
+    }
+
+    /// Calls for each text of an array; false where something else is in it. The array has been
+    /// read once already, so that only its outline is looked at here.
+    pub(super) fn each_text(&self, token: Token, mut each: impl FnMut(&str) -> bool) -> bool {
+        let array = token.of(self.text);
+        let mut inner = array.get(1..array.len().saturating_sub(1)).unwrap_or("");
+        loop {
+            inner = inner.trim_start_matches([' ', '\t', '\r', '\n', ',']);
+            if inner.is_empty() {
+                return true;
+            }
+            let Some(rest) = inner.strip_prefix('"') else {
+                return false;
+            };
+            let Some(end) = closing_quote(rest.as_bytes()) else {
+                return false;
+            };
+            let raw = rest.get(..end).unwrap_or("");
+            let quoted = inner.get(..end + 2).unwrap_or("");
+            let goes_on = if raw.contains('\\') {
+                serde_json::from_str::<String>(quoted).is_ok_and(|words| each(&words))
+            } else {
+                each(raw)
+            };
+            if !goes_on {
+                return false;
+            }
+            inner = rest.get(end + 1..).unwrap_or("");
+        }
+    }
+}
+
+/// The digits of a JSON integer; nothing for `-0`, which JSON readers take for a float, and for
+/// more digits than fit.
+#[inline]
+fn whole(raw: &str) -> Option<i64> {
+    if raw == "-0" {
+        return None;
+    }
+    let (sign, digits) = raw
+        .strip_prefix('-')
+        .map_or((1, raw), |digits| (-1, digits));
+    if digits.len() > 18 {
+        return None;
+    }
+    let value = digits
+        .bytes()
+        .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Some(sign * value)
+}
+
+fn closing_quote(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Measures decode: nanoseconds per record and megabytes per second on one core.
+//!
+//! `cargo bench --bench decode -- FILE…` reads JSON lines, by default the valid records of the
+//! committed corpus. Rejects are counted by code, so that it serves as a quick check of a file too.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures time and prints what it measured"
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Instant;
+use varsel::decode::Decoder;
+use varsel::domain::event::Event;
+
+/// Rounds over the whole input last at least so many records, to outlast the clock's grain.
+const RECORDS: usize = 4_000_000;
+
+fn main() -> std::io::Result<()> {
+    let files: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with("--"))
+        .collect();
+    let mut lines = Vec::new();
+    for file in &files {
+        let bytes = std::fs::read(file)?;
+        lines.extend(
+            bytes
+                .split(|b| *b == b'\n')
+                .filter(|l| !l.is_empty())
+                .map(<[u8]>::to_vec),
+        );
+    }
+    if files.is_empty() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/decode");
+        for entry in std::fs::read_dir(corpus)? {
+            let path = entry?.path();
+            if path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("valid"))
+            {
+                lines.push(std::fs::read(path)?);
+            }
+        }
+        lines.sort();
+    }
+    let mut decoder = Decoder::default();
+    let mut event = Event::default();
+    let mut rejects = BTreeMap::new();
+    for line in &lines {
+        if let Err(reject) = decoder.decode(line, &mut event) {
+            *rejects.entry(reject.to_string()).or_insert(0_u64) += 1;
+        }
+    }
+    println!("{} records, rejects {rejects:?}", lines.len());
+    let rounds = RECORDS / lines.len().max(1) + 1;
+    let bytes: usize = lines.iter().map(Vec::len).sum();
+    for _ in 0..3 {
+        let start = Instant::now();
+        for _ in 0..rounds {
+            for line in &lines {
+                black_box(decoder.decode(black_box(line), &mut event).is_ok());
+            }
+        }
+        let elapsed = start.elapsed().as_nanos();
+        let records = u128::try_from(rounds * lines.len()).unwrap_or(1);
+        let all = u128::try_from(rounds * bytes).unwrap_or(0);
+        println!(
+            "{} ns a record of {} bytes, {} MB/s",
+            elapsed / records,
+            all / records,
+            all * 1_000 / elapsed.max(1)
+        );
+    }
+    Ok(())
+}
