@@ -1,0 +1,167 @@
+//! The class of an event: its categorical facts packed into 64 bits, for history and its filters.
+//!
+//! Aggregates count events by class, so that a filter over history is a handful of shifts and
+//! masks. Amounts, merchants and texts are not in it.
+
+use crate::domain::codes::{
+    Action, Authenticator, Channel, EnrolmentChannel, EventType, Message, Method, Purpose,
+    ResponseGroup, Security, TransStatus,
+};
+use crate::engine::book::Filter;
+use crate::engine::vocabulary::Feature;
+
+/// A categorical fact of an event, with its place in a [`Class`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ClassField {
+    /// Event type.
+    Type,
+    /// EMV message.
+    Message,
+    /// Step of an otp, eid, enrolment or card event.
+    Action,
+    /// Channel of a payment.
+    Channel,
+    /// Security of a payment.
+    Security,
+    /// Response group of a payment.
+    Response,
+    /// MCC group of the purchase in hand.
+    MccGroup,
+    /// transStatus of a message.
+    TransStatus,
+    /// Authenticator of an eID step.
+    Authenticator,
+    /// Purpose of an eID step.
+    Purpose,
+    /// Door of an enrolment.
+    EnrolmentChannel,
+    /// Method known to have passed the challenge.
+    ChallengeMethod,
+    /// Merchant abroad: 0 unknown, 1 no, 2 yes.
+    MerchantAbroad,
+    /// Address abroad: 0 unknown, 1 no, 2 yes.
+    IpAbroad,
+}
+
+/// (shift, width) of each [`ClassField`], in order.
+const LAYOUT: [(u32, u32); 14] = [
+    (0, 4),
+    (4, 3),
+    (7, 5),
+    (12, 3),
+    (15, 4),
+    (19, 4),
+    (23, 4),
+    (27, 4),
+    (31, 2),
+    (33, 3),
+    (36, 3),
+    (39, 3),
+    (42, 2),
+    (44, 2),
+];
+/// Set where the event was reversed: no filter passes it.
+const REVERSED: u64 = 1 << 46;
+/// Where the merchant's country index stands (8 bits).
+const COUNTRY_SHIFT: u32 = 48;
+
+// Each field's words, and the unknown, must fit its width.
+const _: () = assert!(EventType::WORDS.len() < 16 && Message::WORDS.len() < 8);
+const _: () = assert!(Action::WORDS.len() < 32 && Channel::WORDS.len() < 8);
+const _: () = assert!(Security::WORDS.len() < 16 && ResponseGroup::WORDS.len() < 16);
+const _: () = assert!(TransStatus::WORDS.len() < 16 && Authenticator::WORDS.len() < 4);
+const _: () = assert!(Purpose::WORDS.len() < 8 && EnrolmentChannel::WORDS.len() < 8);
+const _: () = assert!(Method::WORDS.len() < 8);
+
+/// The most MCC groups, `other` included: their code has four bits.
+pub const MAX_MCC_GROUPS: usize = 15;
+
+impl ClassField {
+    /// The class field that a feature is kept as; nothing for features that history does not keep.
+    pub fn of_feature(feature: Feature) -> Option<Self> {
+        Self::TABLE.iter().find(|(known, _)| *known == feature).map(|(_, field)| *field)
+    }
+
+    /// Every feature that history keeps, with its field.
+    pub const TABLE: &'static [(Feature, Self)] = &[
+        (Feature::Type, Self::Type),
+        (Feature::Message, Self::Message),
+        (Feature::Action, Self::Action),
+        (Feature::Channel, Self::Channel),
+        (Feature::Security, Self::Security),
+        (Feature::Response, Self::Response),
+        (Feature::MccGroup, Self::MccGroup),
+        (Feature::TransStatus, Self::TransStatus),
+        (Feature::Authenticator, Self::Authenticator),
+        (Feature::Purpose, Self::Purpose),
+        (Feature::EnrolmentChannel, Self::EnrolmentChannel),
+        (Feature::ChallengeMethod, Self::ChallengeMethod),
+        (Feature::MerchantAbroad, Self::MerchantAbroad),
+        (Feature::IpAbroad, Self::IpAbroad),
+    ];
+
+    /// The field with this number, as [`Filter`] names it.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::TABLE.iter().map(|(_, field)| *field).find(|field| *field as u8 == number)
+    }
+}
+
+/// The categorical facts of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Class(pub u64);
+
+impl Class {
+    /// Adds a fact; 0 stands for unknown or absent.
+    #[must_use]
+    pub const fn with(self, field: ClassField, code: u8) -> Self {
+        let (shift, width) = LAYOUT[field as usize];
+        let mask = (1 << width) - 1;
+        Self(self.0 & !(mask << shift) | ((code as u64 & mask) << shift))
+    }
+
+    /// A fact's code.
+    #[expect(clippy::cast_possible_truncation, reason = "at most five bits are left")]
+    pub const fn get(self, field: ClassField) -> u8 {
+        let (shift, width) = LAYOUT[field as usize];
+        (self.0 >> shift & ((1 << width) - 1)) as u8
+    }
+
+    /// Adds the index of the merchant's country; 0 for unknown.
+    #[must_use]
+    pub const fn with_country(self, index: u8) -> Self {
+        Self(self.0 & !(0xFF << COUNTRY_SHIFT) | (index as u64) << COUNTRY_SHIFT)
+    }
+
+    /// The index of the merchant's country; 0 for unknown.
+    #[expect(clippy::cast_possible_truncation, reason = "eight bits are left")]
+    pub const fn country(self) -> u8 {
+        (self.0 >> COUNTRY_SHIFT & 0xFF) as u8
+    }
+
+    /// The same event, reversed.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self(self.0 | REVERSED)
+    }
+
+    /// The code of the event's type.
+    pub const fn type_code(self) -> u8 {
+        self.get(ClassField::Type)
+    }
+}
+
+impl Filter {
+    /// Whether an event of this class counts. A fact that is unknown passes no test.
+    pub fn passes(&self, class: Class) -> bool {
+        if self.on >> class.type_code() & 1 == 0 || class.0 & REVERSED != 0 {
+            return false;
+        }
+        self.any.iter().any(|all| {
+            all.iter().all(|(field, codes)| {
+                let (shift, width) = LAYOUT.get(usize::from(*field)).copied().unwrap_or((63, 1));
+                codes >> (class.0 >> shift & ((1 << width) - 1)) & 1 == 1
+            })
+        })
+    }
+}
