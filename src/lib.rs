@@ -5,6 +5,7 @@
 //! [`engine`] decides and absorbs it against that cardholder's record under a rule book
 //! (`rulebook`); `encode` writes what came out. `replay` runs that way over files.
 
+pub mod cli;
 pub mod clock;
 pub mod decode;
 pub mod domain;
@@ -12,3 +13,4 @@ pub mod engine;
 pub mod expr;
 pub mod geo;
 pub mod problem;
+pub mod rulebook;
