@@ -104,7 +104,11 @@ pub fn chosen(dir: Option<&Path>) -> Result<Loaded, Problems> {
 fn read(dir: &Path, problems: &mut Problems) -> Vec<Source> {
     let mut files = Vec::new();
     for (sub, ending) in [("", ".yaml"), ("lists", ".txt")] {
-        let folder = if sub.is_empty() { dir.to_owned() } else { dir.join(sub) };
+        let folder = if sub.is_empty() {
+            dir.to_owned()
+        } else {
+            dir.join(sub)
+        };
         let shown = folder.display().to_string();
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -128,7 +132,11 @@ fn read(dir: &Path, problems: &mut Problems) -> Vec<Source> {
                 let help = "name it `.yaml`: other files are not read";
                 problems.push(Problem::whole(shown, "this file is left out").with_help(help));
             } else if name.ends_with(ending) && path.is_file() {
-                let name = if sub.is_empty() { name } else { format!("{sub}/{name}") };
+                let name = if sub.is_empty() {
+                    name
+                } else {
+                    format!("{sub}/{name}")
+                };
                 files.extend(read_file(&path, name, shown, problems));
             }
         }
@@ -140,12 +148,7 @@ fn read(dir: &Path, problems: &mut Problems) -> Vec<Source> {
     files
 }
 
-fn read_file(
-    path: &Path,
-    name: String,
-    shown: String,
-    problems: &mut Problems,
-) -> Option<Source> {
+fn read_file(path: &Path, name: String, shown: String, problems: &mut Problems) -> Option<Source> {
     let size = fs::metadata(path).map_or(0, |meta| meta.len());
     if usize::try_from(size).unwrap_or(usize::MAX) > yaml::MAX_FILE_BYTES {
         problems.push(Problem::whole(shown, "this file is larger than 1 MiB"));
@@ -168,13 +171,21 @@ pub fn compile(mut files: Vec<Source>) -> Result<Loaded, Problems> {
     files.sort_by(|a, b| a.name.cmp(&b.name));
     let mut problems = Problems::new();
     let trees = trees(&files, &mut problems);
-    let mut desk = Desk { files: &files, trees: &trees, problems: &mut problems };
+    let mut desk = Desk {
+        files: &files,
+        trees: &trees,
+        problems: &mut problems,
+    };
     let ground = desk.ground();
     let (scheme, declared) = desk.scheme(&ground);
     let written = desk.rules(scheme.as_ref());
-    let (Some(paper), Some(groups), Some(rates), Some(scheme), true) =
-        (ground.paper, ground.groups, ground.rates, scheme, problems.is_empty())
-    else {
+    let (Some(paper), Some(groups), Some(rates), Some(scheme), true) = (
+        ground.paper,
+        ground.groups,
+        ground.rates,
+        scheme,
+        problems.is_empty(),
+    ) else {
         return Err(problems);
     };
     let (rules, notes) = in_order(written);
@@ -229,10 +240,14 @@ impl Desk<'_> {
     /// Reads one of the standard files; a missing one is a fault.
     fn standard<T>(&mut self, name: &str, read: impl FnOnce(&Node, &mut Page) -> T) -> Option<T> {
         let Some(file) = self.files.iter().find(|file| file.name == name) else {
-            let folder = self.files.first().and_then(|f| f.shown.strip_suffix(&f.name));
+            let folder = self
+                .files
+                .first()
+                .and_then(|f| f.shown.strip_suffix(&f.name));
             let shown = format!("{}{name}", folder.unwrap_or_default());
             let help = "the starter book has one to copy: see `rules/README.md`";
-            self.problems.push(Problem::whole(shown, "this file is missing").with_help(help));
+            self.problems
+                .push(Problem::whole(shown, "this file is missing").with_help(help));
             return None;
         };
         let tree = self.trees.get(name)?;
@@ -243,26 +258,42 @@ impl Desk<'_> {
         let paper = self.standard("policy.yaml", policy::policy).flatten();
         let base = paper.as_ref().map(|p| p.base);
         let groups = self.standard("groups.yaml", groups::groups).flatten();
-        let rates = self.standard("rates.yaml", |n, page| policy::rates(n, base, page)).flatten();
+        let rates = self
+            .standard("rates.yaml", |n, page| policy::rates(n, base, page))
+            .flatten();
         let lists = self.lists();
-        Ground { paper, groups, rates, lists }
+        Ground {
+            paper,
+            groups,
+            rates,
+            lists,
+        }
     }
 
     fn lists(&mut self) -> Vec<List> {
         let mut lists = Vec::new();
         for file in self.files {
-            let Some(name) = file.name.strip_prefix("lists/").and_then(|n| n.strip_suffix(".txt"))
+            let Some(name) = file
+                .name
+                .strip_prefix("lists/")
+                .and_then(|n| n.strip_suffix(".txt"))
             else {
                 continue;
             };
             if !lists::is_name(name) {
                 let text = format!("`{name}` is no name of a list");
                 let help = "kebab-case, such as `trusted-merchants.txt`";
-                self.problems.push(Problem::whole(&file.shown, text).with_help(help));
+                self.problems
+                    .push(Problem::whole(&file.shown, text).with_help(help));
             }
             lists.push(lists::list(name, &mut Page::new(file, self.problems)));
         }
-        if let Some(extra) = self.files.iter().filter(|f| f.name.starts_with("lists/")).nth(MAX_LISTS) {
+        if let Some(extra) = self
+            .files
+            .iter()
+            .filter(|f| f.name.starts_with("lists/"))
+            .nth(MAX_LISTS)
+        {
             let text = format!("more than {MAX_LISTS} lists");
             self.problems.push(Problem::whole(&extra.shown, text));
         }
@@ -284,7 +315,9 @@ impl Desk<'_> {
         }
         let built_ins = scheme.clone();
         let declared = self
-            .standard("features.yaml", |n, page| features::features(n, &built_ins, page))
+            .standard("features.yaml", |n, page| {
+                features::features(n, &built_ins, page)
+            })
             .flatten();
         for one in declared.iter().flatten() {
             let _ = scheme.add(features::field(one));
@@ -294,7 +327,11 @@ impl Desk<'_> {
     }
 
     fn rules(&mut self, scheme: Option<&Scheme>) -> Vec<Written> {
-        let mut shelf = Shelf { scheme, ids: BTreeMap::new(), rules: Vec::new() };
+        let mut shelf = Shelf {
+            scheme,
+            ids: BTreeMap::new(),
+            rules: Vec::new(),
+        };
         let mut families = 0;
         for file in self.files {
             if !file.name.ends_with(".yaml") || STANDARD.contains(&file.name.as_str()) {
@@ -306,10 +343,14 @@ impl Desk<'_> {
             }
         }
         if families == 0 {
-            let folder = self.files.first().and_then(|f| f.shown.strip_suffix(&f.name));
+            let folder = self
+                .files
+                .first()
+                .and_then(|f| f.shown.strip_suffix(&f.name));
             let shown = folder.unwrap_or("rules").trim_end_matches('/');
             let help = "every `*.yaml` besides policy, groups, rates and features holds rules";
-            self.problems.push(Problem::whole(shown, "no rule file here").with_help(help));
+            self.problems
+                .push(Problem::whole(shown, "no rule file here").with_help(help));
         }
         shelf.rules
     }
@@ -329,8 +370,18 @@ fn in_order(mut written: Vec<Written>) -> (Vec<Rule>, Vec<Notes>) {
     written
         .into_iter()
         .map(|one| {
-            let Written { rule, examples, place, family } = one;
-            let notes = Notes { id: rule.id.clone(), family, place, examples };
+            let Written {
+                rule,
+                examples,
+                place,
+                family,
+            } = one;
+            let notes = Notes {
+                id: rule.id.clone(),
+                family,
+                place,
+                examples,
+            };
             (rule, notes)
         })
         .unzip()
@@ -346,6 +397,11 @@ fn version(name: &str, files: &[Source]) -> String {
             hash.update(part.as_bytes());
         }
     }
-    let hex: String = hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{name}+{hex}")
 }

@@ -104,5 +104,9 @@ fn check(loaded: &Loaded, out: &mut dyn Write) -> io::Result<u8> {
 }
 
 fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }

@@ -31,12 +31,17 @@ pub fn compile(node: &Node, name: &str, scheme: &Scheme, page: &mut Page) -> Opt
 /// Where a slot's name stands in an expression: every place, in the file.
 pub fn places(node: &Node, slot: Slot, scheme: &Scheme, page: &Page) -> Vec<Range<usize>> {
     let name = scheme.field(slot).map_or("", |f| f.name.as_str());
-    let Some(scalar) = node.scalar() else { return vec![node.head()] };
+    let Some(scalar) = node.scalar() else {
+        return vec![node.head()];
+    };
     let found = mentions(&scalar.text, name);
     if found.is_empty() {
         return vec![node.head()];
     }
-    found.iter().map(|range| node.locate(&page.source.text, range)).collect()
+    found
+        .iter()
+        .map(|range| node.locate(&page.source.text, range))
+        .collect()
 }
 
 /// Every place in an expression's source where a name stands, texts and comments left out.
@@ -62,7 +67,9 @@ fn mentions(source: &str, name: &str) -> Vec<Range<usize>> {
                 end = at + 1;
             }
             let word = source.get(start..end).unwrap_or_default();
-            let method = word.strip_prefix(name).is_some_and(|tail| tail.starts_with('.'));
+            let method = word
+                .strip_prefix(name)
+                .is_some_and(|tail| tail.starts_with('.'));
             if word == name || method {
                 found.push(start..start + name.len());
             }
@@ -81,11 +88,20 @@ pub fn check_fields(
     page: &mut Page,
 ) {
     for slot in program.slots() {
-        let Some(feature) = Feature::of_slot(*slot) else { continue };
+        let Some(feature) = Feature::of_slot(*slot) else {
+            continue;
+        };
         if feature.is_outcome() && !outcomes_visible {
             for place in places(node, *slot, scheme, page) {
-                let message = format!("`{}` is not known when the decision is made", feature.name());
-                page.fault_help(place, message, "outcomes are for rules with `phase: absorb`");
+                let message = format!(
+                    "`{}` is not known when the decision is made",
+                    feature.name()
+                );
+                page.fault_help(
+                    place,
+                    message,
+                    "outcomes are for rules with `phase: absorb`",
+                );
             }
         }
         if feature.on() & on == 0 {
@@ -109,7 +125,11 @@ pub fn bit(kind: EventType) -> Types {
 
 /// The words of a set of event types.
 pub fn type_names(types: Types) -> Vec<&'static str> {
-    EventType::ALL.iter().filter(|k| types & bit(**k) != 0).map(|k| k.word()).collect()
+    EventType::ALL
+        .iter()
+        .filter(|k| types & bit(**k) != 0)
+        .map(|k| k.word())
+        .collect()
 }
 
 /// Event types of which history keeps entries.
@@ -153,7 +173,11 @@ pub fn filter(node: &Node, name: &str, scheme: &Scheme, page: &mut Page) -> Opti
     if any.is_empty() {
         let help = "history keeps authorizations, AReq and RReq messages, otp, eid, enrolment and \
                     card events";
-        page.fault_help(node.head(), format!("`{name}` matches no event that is kept"), help);
+        page.fault_help(
+            node.head(),
+            format!("`{name}` matches no event that is kept"),
+            help,
+        );
         return None;
     }
     any.sort_unstable();
@@ -163,7 +187,10 @@ pub fn filter(node: &Node, name: &str, scheme: &Scheme, page: &mut Page) -> Opti
 
 /// A filter that every event in history passes.
 pub fn everything() -> Filter {
-    Filter { on: kept(), any: vec![Vec::new()] }
+    Filter {
+        on: kept(),
+        any: vec![Vec::new()],
+    }
 }
 
 fn only_class_fields(
@@ -177,7 +204,11 @@ fn only_class_fields(
         .slots()
         .iter()
         .copied()
-        .filter(|slot| Feature::of_slot(*slot).and_then(ClassField::of_feature).is_none())
+        .filter(|slot| {
+            Feature::of_slot(*slot)
+                .and_then(ClassField::of_feature)
+                .is_none()
+        })
         .collect();
     for slot in &strange {
         let names: Vec<&str> = ClassField::TABLE.iter().map(|(f, _)| f.name()).collect();
@@ -194,7 +225,9 @@ fn only_class_fields(
 fn kept_types(set: &[(Slot, u64)]) -> Types {
     let mut types = kept();
     for (slot, codes) in set {
-        let Some(feature) = Feature::of_slot(*slot) else { continue };
+        let Some(feature) = Feature::of_slot(*slot) else {
+            continue;
+        };
         types &= feature.on();
         if feature == Feature::Type {
             types &= EventType::ALL
@@ -216,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_name_is_found_outside_texts_and_comments_only() {
-        let source = "mcc == \"mcc\" && in_list(mcc, 'x') // mcc\n && mcc_group != 'b' || mcc.size() > 1";
+        let source =
+            "mcc == \"mcc\" && in_list(mcc, 'x') // mcc\n && mcc_group != 'b' || mcc.size() > 1";
         let found = mentions(source, "mcc");
         assert_eq!(found, [0..3, 24..27, 64..67].map(|r: Range<usize>| r));
     }

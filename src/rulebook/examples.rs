@@ -120,9 +120,12 @@ pub fn rows(kind: EventType) -> Vec<(&'static str, Shape)> {
             ("acs_trans_id", T),
             ("key_number", T),
         ],
-        EventType::Enrolment => {
-            &[("action", T), ("channel", T), ("phone", T), ("phone_country", T)]
-        }
+        EventType::Enrolment => &[
+            ("action", T),
+            ("channel", T),
+            ("phone", T),
+            ("phone_country", T),
+        ],
         EventType::Card => &[
             ("action", T),
             ("home_country", T),
@@ -130,9 +133,12 @@ pub fn rows(kind: EventType) -> Vec<(&'static str, Shape)> {
             ("until", Shape::Time),
             ("aliases", Shape::Free),
         ],
-        EventType::Disposition => {
-            &[("subject", Shape::Free), ("verdict", T), ("by", T), ("reason", T)]
-        }
+        EventType::Disposition => &[
+            ("subject", Shape::Free),
+            ("verdict", T),
+            ("by", T),
+            ("reason", T),
+        ],
         EventType::Hold => &[("hold", T), ("action", T), ("by", T), ("reason", T)],
     };
     let mut rows = COMMON.to_vec();
@@ -153,9 +159,16 @@ pub fn examples(rule: &Fields, id: Option<&str>, page: &mut Page) -> Vec<Example
         return Vec::new();
     };
     let faults_before = page.count();
-    let Some(items) = page::items(node, "examples", page) else { return Vec::new() };
-    let examples: Vec<Example> = items.iter().filter_map(|item| example(item, page)).collect();
-    let place = rule.entry("examples").map_or(node.head(), |e| e.key_span.clone());
+    let Some(items) = page::items(node, "examples", page) else {
+        return Vec::new();
+    };
+    let examples: Vec<Example> = items
+        .iter()
+        .filter_map(|item| example(item, page))
+        .collect();
+    let place = rule
+        .entry("examples")
+        .map_or(node.head(), |e| e.key_span.clone());
     // An example that could not be read might have been the one that is missing.
     if page.count() == faults_before {
         if examples.iter().all(|e| e.hits.is_empty()) {
@@ -172,7 +185,9 @@ pub fn examples(rule: &Fields, id: Option<&str>, page: &mut Page) -> Vec<Example
 
 fn example(node: &Node, page: &mut Page) -> Option<Example> {
     let fields = Fields::of(node, "an example", FIELDS, page)?;
-    let says = fields.want("says", page).and_then(|n| page::text(n, "says", page));
+    let says = fields
+        .want("says", page)
+        .and_then(|n| page::text(n, "says", page));
     let mut given: Vec<Given> = Vec::new();
     let list = fields.want("given", page)?;
     let items = page::items(list, "given", page)?;
@@ -180,7 +195,9 @@ fn example(node: &Node, page: &mut Page) -> Option<Example> {
         page.fault(list.head(), "an example has at least one event");
     }
     for item in items {
-        let Some(events) = event(item, page) else { continue };
+        let Some(events) = event(item, page) else {
+            continue;
+        };
         for event in events {
             if given.iter().any(|known| known.id == event.id) {
                 let message = format!("the event `{}` is there twice", event.id);
@@ -190,14 +207,23 @@ fn example(node: &Node, page: &mut Page) -> Option<Example> {
         }
     }
     if given.len() > MAX_EVENTS {
-        page.fault(list.head(), format!("{} events, more than {MAX_EVENTS}", given.len()));
+        page.fault(
+            list.head(),
+            format!("{} events, more than {MAX_EVENTS}", given.len()),
+        );
     }
     let mut hits = Vec::new();
     let hits_node = fields.want("hits", page)?;
     for item in page::items(hits_node, "hits", page)? {
-        let Some(hit) = page::text(item, "hits", page) else { continue };
+        let Some(hit) = page::text(item, "hits", page) else {
+            continue;
+        };
         if !given.iter().any(|event| event.id == hit) {
-            let known: Vec<&str> = given.iter().map(|event| event.id.as_str()).take(20).collect();
+            let known: Vec<&str> = given
+                .iter()
+                .map(|event| event.id.as_str())
+                .take(20)
+                .collect();
             let help = page::suggestion(hit, &known);
             page.fault_help(item.head(), format!("no event `{hit}` is given"), help);
         }
@@ -215,12 +241,20 @@ fn example(node: &Node, page: &mut Page) -> Option<Example> {
 fn event(node: &Node, page: &mut Page) -> Option<Vec<Given>> {
     let any = Fields::any(node, "an event", page)?;
     let kind_node = any.want("type", page)?;
-    let kind = page::word(kind_node, "event type", EventType::WORDS, EventType::parse, page)?;
+    let kind = page::word(
+        kind_node,
+        "event type",
+        EventType::WORDS,
+        EventType::parse,
+        page,
+    )?;
     let rows = rows(kind);
     let names: Vec<&str> = rows.iter().map(|(name, _)| *name).collect();
     let what = format!("an event of type `{}`", kind.word());
     let fields = Fields::of(node, &what, &names, page)?;
-    let id = fields.want("id", page).and_then(|n| page::text(n, "id", page));
+    let id = fields
+        .want("id", page)
+        .and_then(|n| page::text(n, "id", page));
     let at = fields.want("at", page).and_then(|n| time(n, "at", page));
     let mut record = defaults(kind, &fields, page)?;
     for (name, shape) in &rows {
@@ -249,7 +283,10 @@ fn event(node: &Node, page: &mut Page) -> Option<Vec<Given>> {
             };
             record.insert("id".to_owned(), json!(id));
             record.insert("at".to_owned(), json!(write_time(at + copy * every_ms)));
-            Given { id, json: Json::Object(record.clone()).to_string() }
+            Given {
+                id,
+                json: Json::Object(record.clone()).to_string(),
+            }
         })
         .collect();
     Some(copies)
@@ -322,7 +359,10 @@ fn settle(fields: &Fields, record: &mut Map<String, Json>, page: &mut Page) {
     else {
         return;
     };
-    let currency = record.get("currency").and_then(Json::as_str).and_then(Currency::parse);
+    let currency = record
+        .get("currency")
+        .and_then(Json::as_str)
+        .and_then(Currency::parse);
     let exponent = currency.map_or(2, Currency::exponent);
     if fields.entry("amount_minor").is_some() {
         page.fault(node.head(), "`amount` and `amount_minor` say the same");
@@ -369,15 +409,20 @@ fn free(node: &Node) -> Json {
         }
         Value::Scalar(scalar) => json!(scalar.text),
         Value::Sequence(items) => Json::Array(items.iter().map(free).collect()),
-        Value::Mapping(entries) => {
-            Json::Object(entries.iter().map(|e| (e.key.clone(), free(&e.node))).collect())
-        }
+        Value::Mapping(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|e| (e.key.clone(), free(&e.node)))
+                .collect(),
+        ),
     }
 }
 
 fn repeat(node: &Node, page: &mut Page) -> Option<(i64, i64)> {
     let fields = Fields::of(node, "a repeat", &["times", "every"], page)?;
-    let times = fields.want("times", page).and_then(|n| page::int(n, "times", 1..=500, page));
+    let times = fields
+        .want("times", page)
+        .and_then(|n| page::int(n, "times", 1..=500, page));
     let every = fields
         .want("every", page)
         .and_then(|n| page::span(n, "every", 400 * 86_400_000, page));
@@ -402,7 +447,9 @@ fn time(node: &Node, name: &str, page: &mut Page) -> Option<i64> {
 fn write_time(ms: i64) -> String {
     let utc = DateTime::from_timestamp_millis(ms).unwrap_or_default();
     match FixedOffset::east_opt(OFFSET_S) {
-        Some(offset) => utc.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Millis, false),
+        Some(offset) => utc
+            .with_timezone(&offset)
+            .to_rfc3339_opts(SecondsFormat::Millis, false),
         None => utc.to_rfc3339_opts(SecondsFormat::Millis, true),
     }
 }

@@ -11,8 +11,7 @@ use crate::rulebook::yaml::Node;
 use std::collections::BTreeMap;
 
 /// The fields of a feature.
-pub const FIELDS: &[&str] =
-    &["name", "op", "of", "where", "base", "over", "same", "doc"];
+pub const FIELDS: &[&str] = &["name", "op", "of", "where", "base", "over", "same", "doc"];
 
 /// Every operation with its word.
 pub const OPS: &[(&str, Op)] = &[
@@ -53,8 +52,12 @@ pub fn features(root: &Node, scheme: &Scheme, page: &mut Page) -> Option<Vec<Dec
     let mut declared: Vec<Declared> = Vec::new();
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for item in items {
-        let Some(fields) = Fields::of(item, "a feature", FIELDS, page) else { continue };
-        let Some(one) = feature(&fields, scheme, page) else { continue };
+        let Some(fields) = Fields::of(item, "a feature", FIELDS, page) else {
+            continue;
+        };
+        let Some(one) = feature(&fields, scheme, page) else {
+            continue;
+        };
         let at = fields.get("name").map_or(item.span.start, |n| n.span.start);
         let name = &one.aggregate.name;
         if let Some(first) = known.get(name) {
@@ -74,19 +77,27 @@ pub fn features(root: &Node, scheme: &Scheme, page: &mut Page) -> Option<Vec<Dec
 }
 
 fn feature(fields: &Fields, scheme: &Scheme, page: &mut Page) -> Option<Declared> {
-    let op = fields.want("op", page).and_then(|n| one_of(n, "op", OPS, page));
+    let op = fields
+        .want("op", page)
+        .and_then(|n| one_of(n, "op", OPS, page));
     let of = of(fields, op, page);
     let over_node = fields.want("over", page);
     let span_ms = over_node.and_then(|n| page::span(n, "over", MAX_SPAN_MS, page));
-    let over = over_node.and_then(Node::scalar).map_or("", |s| s.text.as_str());
-    let name = fields.want("name", page).and_then(|n| name(n, over, scheme, page));
+    let over = over_node
+        .and_then(Node::scalar)
+        .map_or("", |s| s.text.as_str());
+    let name = fields
+        .want("name", page)
+        .and_then(|n| name(n, over, scheme, page));
     let filter = match fields.get("where") {
         Some(node) => condition::filter(node, "where", scheme, page),
         None => Some(condition::everything()),
     };
     let base = base(fields, op, scheme, page);
     let same_merchant = same(fields, span_ms, page);
-    let doc = fields.want("doc", page).and_then(|n| page::text(n, "doc", page));
+    let doc = fields
+        .want("doc", page)
+        .and_then(|n| page::text(n, "doc", page));
     Some(Declared {
         aggregate: Aggregate {
             name: name?.to_owned(),
@@ -101,14 +112,14 @@ fn feature(fields: &Fields, scheme: &Scheme, page: &mut Page) -> Option<Declared
     })
 }
 
-fn one_of<T: Copy>(
-    node: &Node,
-    name: &str,
-    table: &[(&str, T)],
-    page: &mut Page,
-) -> Option<T> {
+fn one_of<T: Copy>(node: &Node, name: &str, table: &[(&str, T)], page: &mut Page) -> Option<T> {
     let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-    let find = |given: &str| table.iter().find(|(word, _)| *word == given).map(|(_, value)| *value);
+    let find = |given: &str| {
+        table
+            .iter()
+            .find(|(word, _)| *word == given)
+            .map(|(_, value)| *value)
+    };
     page::word(node, name, &words, find, page)
 }
 
@@ -130,26 +141,31 @@ fn of(fields: &Fields, op: Option<Op>, page: &mut Page) -> Option<Of> {
             return None;
         }
         let word = choices(op).first()?;
-        return OFS.iter().find(|(known, _)| known == word).map(|(_, of)| *of);
+        return OFS
+            .iter()
+            .find(|(known, _)| known == word)
+            .map(|(_, of)| *of);
     };
     let of = one_of(node, "of", OFS, page)?;
     let word = node.scalar().map_or("", |s| s.text.as_str());
     if let Some(op) = op
         && !choices(op).contains(&word)
     {
-        let name = OPS.iter().find(|(_, known)| *known == op).map_or("", |(name, _)| name);
+        let name = OPS
+            .iter()
+            .find(|(_, known)| *known == op)
+            .map_or("", |(name, _)| name);
         let help = format!("`{name}` is of {}", page::listed(choices(op)));
-        page.fault_help(node.head(), format!("`{name}` of `{word}` has no meaning"), help);
+        page.fault_help(
+            node.head(),
+            format!("`{name}` of `{word}` has no meaning"),
+            help,
+        );
     }
     Some(of)
 }
 
-fn base(
-    fields: &Fields,
-    op: Option<Op>,
-    scheme: &Scheme,
-    page: &mut Page,
-) -> Option<Filter> {
+fn base(fields: &Fields, op: Option<Op>, scheme: &Scheme, page: &mut Page) -> Option<Filter> {
     let rate = op == Some(Op::Rate);
     match fields.entry("base") {
         Some(entry) if op.is_some() && !rate => {
@@ -167,29 +183,37 @@ fn base(
 }
 
 fn same(fields: &Fields, span_ms: Option<i64>, page: &mut Page) -> Option<bool> {
-    let Some(node) = fields.get("same") else { return Some(false) };
+    let Some(node) = fields.get("same") else {
+        return Some(false);
+    };
     let same = page::word(node, "same", &["merchant"], |_| Some(true), page);
     if span_ms.is_some_and(|ms| ms > EXACT_SPAN_MS) {
         let help = "longer spans are counted for all merchants together; let `over` be at most 24h";
-        page.fault_help(node.head(), "`same: merchant` reaches back 24h at most", help);
+        page.fault_help(
+            node.head(),
+            "`same: merchant` reaches back 24h at most",
+            help,
+        );
     }
     same
 }
 
-fn name<'n>(
-    node: &'n Node,
-    over: &str,
-    scheme: &Scheme,
-    page: &mut Page,
-) -> Option<&'n str> {
+fn name<'n>(node: &'n Node, over: &str, scheme: &Scheme, page: &mut Page) -> Option<&'n str> {
     let name = page::text(node, "name", page)?;
     if !page::is_name(name, '_') {
         let help = "snake_case with its span, such as `declined_transfers_24h`";
-        page.fault_help(node.head(), format!("`{name}` is no name of a feature"), help);
+        page.fault_help(
+            node.head(),
+            format!("`{name}` is no name of a feature"),
+            help,
+        );
         return None;
     }
     if scheme.slot(name).is_some() {
-        page.fault(node.head(), format!("`{name}` is a field or a built-in feature already"));
+        page.fault(
+            node.head(),
+            format!("`{name}` is a field or a built-in feature already"),
+        );
         return None;
     }
     if page::parse_span(over).is_some() {
@@ -231,7 +255,11 @@ pub fn field(declared: &Declared) -> Field {
 fn cost_ns(aggregate: &Aggregate) -> u32 {
     let tests: usize = aggregate.filter.any.iter().map(|set| 1 + set.len()).sum();
     let per_entry = 1 + u32::try_from(tests).unwrap_or(u32::MAX).min(16) / 2;
-    let walk = if aggregate.is_exact() { 12 * per_entry } else { 30 };
+    let walk = if aggregate.is_exact() {
+        12 * per_entry
+    } else {
+        30
+    };
     match aggregate.op {
         Op::Count | Op::Sum | Op::Max | Op::Min | Op::Avg | Op::Last => walk,
         Op::Distinct | Op::Rate => walk * 2,

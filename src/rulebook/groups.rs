@@ -29,13 +29,19 @@ pub fn groups(root: &Node, page: &mut Page) -> Option<MccGroups> {
     let mut names: Vec<String> = Vec::new();
     let mut of: Vec<u8> = vec![0; 10_000];
     for item in items.iter().take(MAX_GROUPS) {
-        let Some(group) = Fields::of(item, "a group", FIELDS, page) else { continue };
+        let Some(group) = Fields::of(item, "a group", FIELDS, page) else {
+            continue;
+        };
         let name = group.want("name", page).and_then(|n| name(n, &names, page));
         if let Some(node) = group.want("source", page) {
             page::text(node, "source", page);
         }
-        let mccs = group.want("mccs", page).and_then(|n| page::items(n, "mccs", page));
-        let (Some(name), Some(mccs)) = (name, mccs) else { continue };
+        let mccs = group
+            .want("mccs", page)
+            .and_then(|n| page::items(n, "mccs", page));
+        let (Some(name), Some(mccs)) = (name, mccs) else {
+            continue;
+        };
         names.push(name);
         let code = u8::try_from(names.len()).unwrap_or(u8::MAX);
         for node in mccs {
@@ -46,16 +52,30 @@ pub fn groups(root: &Node, page: &mut Page) -> Option<MccGroups> {
     }
     names.push(OTHER.to_owned());
     let other = u8::try_from(names.len()).unwrap_or(u8::MAX);
-    of.iter_mut().filter(|code| **code == 0).for_each(|code| *code = other);
-    let symbols = Arc::new(Symbols { name: "mcc_group".to_owned(), words: names });
-    Some(MccGroups { symbols, of: of.into_boxed_slice() })
+    of.iter_mut()
+        .filter(|code| **code == 0)
+        .for_each(|code| *code = other);
+    let symbols = Arc::new(Symbols {
+        name: "mcc_group".to_owned(),
+        words: names,
+    });
+    Some(MccGroups {
+        symbols,
+        of: of.into_boxed_slice(),
+    })
 }
 
 /// The groups of a book without a readable `groups.yaml`: everything is `other`.
 pub fn none() -> MccGroups {
     let words = vec![OTHER.to_owned()];
-    let symbols = Arc::new(Symbols { name: "mcc_group".to_owned(), words });
-    MccGroups { symbols, of: vec![1; 10_000].into_boxed_slice() }
+    let symbols = Arc::new(Symbols {
+        name: "mcc_group".to_owned(),
+        words,
+    });
+    MccGroups {
+        symbols,
+        of: vec![1; 10_000].into_boxed_slice(),
+    }
 }
 
 fn name(node: &Node, names: &[String], page: &mut Page) -> Option<String> {
@@ -80,10 +100,16 @@ fn name(node: &Node, names: &[String], page: &mut Page) -> Option<String> {
 fn mcc_range(node: &Node, page: &mut Page) -> Option<RangeInclusive<u16>> {
     let given = page::text(node, "mccs", page)?;
     let (first, last) = given.split_once('-').unwrap_or((given, given));
-    let range = mcc(first).zip(mcc(last)).filter(|(first, last)| first <= last);
+    let range = mcc(first)
+        .zip(mcc(last))
+        .filter(|(first, last)| first <= last);
     if range.is_none() {
         let message = format!("`{given}` is no merchant category code");
-        page.fault_help(node.head(), message, "four digits, or a range: `4829`, `6536-6538`");
+        page.fault_help(
+            node.head(),
+            message,
+            "four digits, or a range: `4829`, `6536-6538`",
+        );
     }
     range.map(|(first, last)| first..=last)
 }
@@ -102,7 +128,9 @@ fn place(
     page: &mut Page,
 ) {
     for mcc in range {
-        let Some(slot) = of.get_mut(usize::from(mcc)) else { continue };
+        let Some(slot) = of.get_mut(usize::from(mcc)) else {
+            continue;
+        };
         let before = usize::from(*slot).checked_sub(1).and_then(|i| names.get(i));
         match before {
             Some(before) => {

@@ -35,7 +35,9 @@ pub fn list(name: &str, page: &mut Page) -> List {
             continue;
         }
         let span = at + indent..at + indent + content.len();
-        let Some(entry) = entry(content, span.clone(), page) else { continue };
+        let Some(entry) = entry(content, span.clone(), page) else {
+            continue;
+        };
         if !seen.insert(entry.0) {
             page.fault(span, "this value is on the list twice");
             continue;
@@ -47,7 +49,10 @@ pub fn list(name: &str, page: &mut Page) -> List {
         entries.push(entry);
     }
     entries.sort_unstable();
-    List { name: name.to_owned(), entries }
+    List {
+        name: name.to_owned(),
+        entries,
+    }
 }
 
 fn entry(content: &str, span: Range<usize>, page: &mut Page) -> Option<(Fingerprint, i64)> {
@@ -55,7 +60,9 @@ fn entry(content: &str, span: Range<usize>, page: &mut Page) -> Option<(Fingerpr
     let (value, until) = match words.as_slice() {
         [] => return None,
         [.., _, "until", end] => {
-            let value = content.rsplit_once("until").map_or(content, |(value, _)| value.trim_end());
+            let value = content
+                .rsplit_once("until")
+                .map_or(content, |(value, _)| value.trim_end());
             (value, Moment::parse(end).map(|m| m.ms))
         }
         [.., "until"] => (content, None),
@@ -86,7 +93,11 @@ mod tests {
     use crate::rulebook::page::Source;
 
     fn read(text: &str) -> (List, usize) {
-        let source = Source { name: "l".into(), shown: "l".into(), text: text.into() };
+        let source = Source {
+            name: "l".into(),
+            shown: "l".into(),
+            text: text.into(),
+        };
         let mut problems = Problems::new();
         let list = list("l", &mut Page::new(&source, &mut problems));
         (list, problems.len())
@@ -94,9 +105,8 @@ mod tests {
 
     #[test]
     fn an_entry_ends_when_it_says_so_and_comments_are_no_entries() {
-        let (list, faults) = read(
-            "# head\nm-1\n  two words  # note\nm#2 until 2026-01-01T00:00:00Z # why\r\n\n",
-        );
+        let (list, faults) =
+            read("# head\nm-1\n  two words  # note\nm#2 until 2026-01-01T00:00:00Z # why\r\n\n");
         assert_eq!(faults, 0);
         assert_eq!(list.entries.len(), 3);
         assert!(list.holds("m-1", i64::MAX - 1) && list.holds("two words", 0));

@@ -129,7 +129,10 @@ impl<'n> Fields<'n> {
                 None
             }
             Some(entry) if entry.node.is_null() => {
-                page.fault(entry.key_span.clone(), format!("field `{name}` has no value"));
+                page.fault(
+                    entry.key_span.clone(),
+                    format!("field `{name}` has no value"),
+                );
                 None
             }
             Some(entry) => Some(&entry.node),
@@ -147,7 +150,11 @@ pub fn suggestion(word: &str, known: &[&str]) -> String {
 
 /// Words in backticks with commas between.
 pub fn listed(words: &[&str]) -> String {
-    words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
+    words
+        .iter()
+        .map(|w| format!("`{w}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A scalar's text; anything else is a fault.
@@ -166,19 +173,17 @@ pub fn text<'n>(node: &'n Node, name: &str, page: &mut Page) -> Option<&'n str> 
 }
 
 /// A whole number in a range.
-pub fn int(
-    node: &Node,
-    name: &str,
-    range: RangeInclusive<i64>,
-    page: &mut Page,
-) -> Option<i64> {
+pub fn int(node: &Node, name: &str, range: RangeInclusive<i64>, page: &mut Page) -> Option<i64> {
     let (low, high) = (range.start(), range.end());
     let plain = node.scalar().filter(|s| s.style == Style::Plain);
     let number = plain.and_then(|s| s.text.parse::<i64>().ok());
     match number {
         Some(number) if range.contains(&number) => Some(number),
         Some(number) => {
-            page.fault(node.head(), format!("`{name}` is {number}, outside {low} to {high}"));
+            page.fault(
+                node.head(),
+                format!("`{name}` is {number}, outside {low} to {high}"),
+            );
             None
         }
         None => {
@@ -211,7 +216,11 @@ pub fn word<T>(
     page: &mut Page,
 ) -> Option<T> {
     let given = text(node, name, page)?;
-    let parsed = if words.contains(&given) { parse(given) } else { None };
+    let parsed = if words.contains(&given) {
+        parse(given)
+    } else {
+        None
+    };
     if parsed.is_none() {
         let help = suggestion(given, words);
         page.fault_help(node.head(), format!("unknown {name} `{given}`"), help);
@@ -288,7 +297,9 @@ pub fn is_name(given: &str, joint: char) -> bool {
     given.starts_with(|c: char| c.is_ascii_lowercase())
         && given.split(joint).all(|part| {
             !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         })
 }
 
@@ -301,7 +312,16 @@ mod tests {
         assert_eq!(parse_span("10m"), Some(600_000));
         assert_eq!(parse_span("10min"), Some(600_000));
         assert_eq!(parse_span("90d"), Some(90 * 86_400_000));
-        for bad in ["", "h", "10", "1.5h", "10 m", "-1h", "10M", "99999999999999999d"] {
+        for bad in [
+            "",
+            "h",
+            "10",
+            "1.5h",
+            "10 m",
+            "-1h",
+            "10M",
+            "99999999999999999d",
+        ] {
             assert_eq!(parse_span(bad), None, "{bad}");
         }
         assert_eq!(show_span(36 * 3_600_000), "36h");

@@ -28,7 +28,13 @@ pub fn plan(book: &Book) -> String {
 }
 
 fn features(book: &Book, out: &mut String) {
-    let mut rows = vec![row(["feature", "kept", "bytes at worst", "when idle", "readers"])];
+    let mut rows = vec![row([
+        "feature",
+        "kept",
+        "bytes at worst",
+        "when idle",
+        "readers",
+    ])];
     let mut worst = 0;
     for (slot, aggregate) in (BUILT_INS..).zip(&book.aggregates) {
         let bytes = bytes_at_worst(aggregate);
@@ -38,7 +44,10 @@ fn features(book: &Book, out: &mut String) {
         } else {
             format!("buckets of {}", show_span(aggregate.bucket_s() * 1_000))
         };
-        let readers = book.rules.iter().filter(|r| reads(r).any(|s| usize::from(s) == slot));
+        let readers = book
+            .rules
+            .iter()
+            .filter(|r| reads(r).any(|s| usize::from(s) == slot));
         rows.push(row([
             &aggregate.name,
             &kept,
@@ -47,9 +56,19 @@ fn features(book: &Book, out: &mut String) {
             &readers.count().to_string(),
         ]));
     }
-    let states: u16 = book.rules.iter().filter_map(|r| Some(r.sequence.as_ref()?.states())).sum();
+    let states: u16 = book
+        .rules
+        .iter()
+        .filter_map(|r| Some(r.sequence.as_ref()?.states()))
+        .sum();
     let sequences = usize::from(states) * CELL_BYTES;
-    rows.push(row(["sequences", &format!("{states} states"), &sequences.to_string(), "0", ""]));
+    rows.push(row([
+        "sequences",
+        &format!("{states} states"),
+        &sequences.to_string(),
+        "0",
+        "",
+    ]));
     let total = (worst + sequences).to_string();
     rows.push(row(["total", "", &total, "0", ""]));
     table(&rows, out);
@@ -87,7 +106,13 @@ fn rules(book: &Book, out: &mut String) {
             }
         };
         let on = type_names(rule.on).join(" ");
-        rows.push(row([&rule.id, phase, &on, &cost.to_string(), &reading(rule, &book.scheme)]));
+        rows.push(row([
+            &rule.id,
+            phase,
+            &on,
+            &cost.to_string(),
+            &reading(rule, &book.scheme),
+        ]));
     }
     table(&rows, out);
     let count = book.rules.len();
@@ -102,12 +127,17 @@ fn rules(book: &Book, out: &mut String) {
 
 /// The programs of a rule.
 fn programs(rule: &Rule) -> impl Iterator<Item = &Program> {
-    let steps = rule.sequence.iter().flat_map(|s| s.steps.iter().map(|step| &step.when));
+    let steps = rule
+        .sequence
+        .iter()
+        .flat_map(|s| s.steps.iter().map(|step| &step.when));
     rule.when.iter().chain(&rule.unless).chain(steps)
 }
 
 fn cost_ns(rule: &Rule) -> u32 {
-    programs(rule).map(Program::cost_ns).fold(0, u32::saturating_add)
+    programs(rule)
+        .map(Program::cost_ns)
+        .fold(0, u32::saturating_add)
 }
 
 fn reads(rule: &Rule) -> impl Iterator<Item = Slot> {
@@ -117,20 +147,24 @@ fn reads(rule: &Rule) -> impl Iterator<Item = Slot> {
 /// The guards of a rule's condition, then what else it reads.
 fn reading(rule: &Rule, scheme: &Scheme) -> String {
     let guards = rule.when.as_ref().map(Program::guards).unwrap_or_default();
-    let mut parts: Vec<String> =
-        guards.iter().filter_map(|(slot, codes)| guard(*slot, *codes, scheme)).collect();
+    let mut parts: Vec<String> = guards
+        .iter()
+        .filter_map(|(slot, codes)| guard(*slot, *codes, scheme))
+        .collect();
     let guarded: BTreeSet<Slot> = guards.iter().map(|(slot, _)| *slot).collect();
     let others: BTreeSet<Slot> = reads(rule).filter(|slot| !guarded.contains(slot)).collect();
-    parts.extend(others.iter().filter_map(|slot| Some(scheme.field(*slot)?.name.clone())));
+    parts.extend(
+        others
+            .iter()
+            .filter_map(|slot| Some(scheme.field(*slot)?.name.clone())),
+    );
     parts.join(", ")
 }
 
 fn guard(slot: Slot, codes: u64, scheme: &Scheme) -> Option<String> {
     let field = scheme.field(slot)?;
     let words: Vec<&str> = match &field.kind {
-        Type::Symbol(symbols) => {
-            symbols.words.iter().map(String::as_str).collect()
-        }
+        Type::Symbol(symbols) => symbols.words.iter().map(String::as_str).collect(),
         Type::Bool => vec!["false", "true"],
         Type::Int(_) | Type::Float(_) | Type::Duration | Type::Text | Type::Code(_) => Vec::new(),
     };
@@ -141,7 +175,11 @@ fn guard(slot: Slot, codes: u64, scheme: &Scheme) -> Option<String> {
         .collect();
     // What passes almost everything is better said by what it stops.
     if passing.len() > 4 && passing.len() * 2 > words.len() {
-        let stopped: Vec<&str> = words.iter().filter(|w| !passing.contains(w)).copied().collect();
+        let stopped: Vec<&str> = words
+            .iter()
+            .filter(|w| !passing.contains(w))
+            .copied()
+            .collect();
         return Some(format!("[{} not {}]", field.name, stopped.join("|")));
     }
     Some(format!("[{} {}]", field.name, passing.join("|")))
@@ -155,7 +193,11 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 fn table(rows: &[Vec<String>], out: &mut String) {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
-        rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|r| r.get(column))
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for (index, row) in rows.iter().enumerate() {

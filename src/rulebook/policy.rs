@@ -43,8 +43,12 @@ pub struct Paper {
 pub fn policy(root: &Node, page: &mut Page) -> Option<Paper> {
     let fields = Fields::of(root, "the policy", POLICY_FIELDS, page)?;
     let name = fields.want("name", page).and_then(|n| name(n, page));
-    let base = fields.want("base_currency", page).and_then(|n| currency(n, page));
-    let bands = fields.want("bands", page).and_then(|n| bands(n, "bands", Advice::WORDS, page));
+    let base = fields
+        .want("base_currency", page)
+        .and_then(|n| currency(n, page));
+    let bands = fields
+        .want("bands", page)
+        .and_then(|n| bands(n, "bands", Advice::WORDS, page));
     let unauthenticated = fields
         .want("unauthenticated", page)
         .and_then(|n| self::bands(n, "unauthenticated", WITHOUT_STEP_UP, page));
@@ -80,7 +84,11 @@ fn name(node: &Node, page: &mut Page) -> Option<String> {
         return Some(name.to_owned());
     }
     let help = format!("kebab-case, at most {MAX_NAME_BYTES} characters, such as `starter`");
-    page.fault_help(node.head(), format!("`{name}` is no name of a rule book"), help);
+    page.fault_help(
+        node.head(),
+        format!("`{name}` is no name of a rule book"),
+        help,
+    );
     None
 }
 
@@ -108,7 +116,11 @@ fn bands(node: &Node, name: &str, actions: &[&str], page: &mut Page) -> Option<V
         };
         if bands.last().is_some_and(|before| before.from >= band.from) {
             let help = "write the bands with rising `from`";
-            page.fault_help(item.head(), "a band does not begin above the one before it", help);
+            page.fault_help(
+                item.head(),
+                "a band does not begin above the one before it",
+                help,
+            );
         }
         bands.push(band);
     }
@@ -117,11 +129,16 @@ fn bands(node: &Node, name: &str, actions: &[&str], page: &mut Page) -> Option<V
 
 fn band(node: &Node, actions: &[&str], page: &mut Page) -> Option<Band> {
     let fields = Fields::of(node, "a band", &["from", "action"], page)?;
-    let from = fields.want("from", page).and_then(|n| page::int(n, "from", 1..=999, page));
+    let from = fields
+        .want("from", page)
+        .and_then(|n| page::int(n, "from", 1..=999, page));
     let action = fields
         .want("action", page)
         .and_then(|n| page::word(n, "action", actions, Advice::parse, page));
-    Some(Band { from: u16::try_from(from?).ok()?, action: action? })
+    Some(Band {
+        from: u16::try_from(from?).ok()?,
+        action: action?,
+    })
 }
 
 /// Reads `rates.yaml`; `base` is the policy's.
@@ -166,9 +183,15 @@ pub fn rates(root: &Node, base: Option<Currency>, page: &mut Page) -> Option<Rat
 }
 
 fn as_of(node: &Node, page: &mut Page) {
-    let Some(day) = page::text(node, "as_of", page) else { return };
+    let Some(day) = page::text(node, "as_of", page) else {
+        return;
+    };
     if chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").is_err() {
-        page.fault_help(node.head(), format!("`{day}` is not a date"), "such as `2026-03-01`");
+        page.fault_help(
+            node.head(),
+            format!("`{day}` is not a date"),
+            "such as `2026-03-01`",
+        );
     }
 }
 
@@ -197,7 +220,11 @@ fn micro(given: &str) -> Option<i64> {
         return None;
     }
     let part: i64 = format!("{part:0<6}").parse().ok()?;
-    let micro = whole.parse::<i64>().ok()?.checked_mul(1_000_000)?.checked_add(part)?;
+    let micro = whole
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(1_000_000)?
+        .checked_add(part)?;
     (1..=MAX_RATE_MICRO).contains(&micro).then_some(micro)
 }
 
@@ -210,7 +237,20 @@ mod tests {
         assert_eq!(micro("7.4605"), Some(7_460_500));
         assert_eq!(micro("0.000001"), Some(1));
         assert_eq!(micro("12"), Some(12_000_000));
-        for bad in ["", ".", "1.", ".5", "0", "-1", "1e3", "7,46", "0.0000001", "1.2.3", " 1", "0x1"] {
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "0",
+            "-1",
+            "1e3",
+            "7,46",
+            "0.0000001",
+            "1.2.3",
+            " 1",
+            "0x1",
+        ] {
             assert_eq!(micro(bad), None, "{bad}");
         }
     }

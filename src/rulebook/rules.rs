@@ -18,8 +18,21 @@ use std::collections::BTreeMap;
 pub const FAMILY_FIELDS: &[&str] = &["family", "rules"];
 /// The fields of a rule.
 pub const FIELDS: &[&str] = &[
-    "id", "version", "why", "on", "phase", "when", "unless", "sequence", "score", "pattern",
-    "severity", "hold", "mode", "rts_factors", "examples",
+    "id",
+    "version",
+    "why",
+    "on",
+    "phase",
+    "when",
+    "unless",
+    "sequence",
+    "score",
+    "pattern",
+    "severity",
+    "hold",
+    "mode",
+    "rts_factors",
+    "examples",
 ];
 /// The fields of a hold.
 pub const HOLD_FIELDS: &[&str] = &["kind", "for", "methods_refused", "cards"];
@@ -56,20 +69,28 @@ pub struct Shelf<'s> {
 
 /// Reads a family file.
 pub fn family(root: &Node, shelf: &mut Shelf, page: &mut Page) {
-    let Some(fields) = Fields::of(root, "a rule file", FAMILY_FIELDS, page) else { return };
+    let Some(fields) = Fields::of(root, "a rule file", FAMILY_FIELDS, page) else {
+        return;
+    };
     let title = fields
         .want("family", page)
         .and_then(|n| page::text(n, "family", page))
         .unwrap_or_default()
         .to_owned();
-    let Some(list) = fields.want("rules", page) else { return };
-    let Some(items) = page::items(list, "rules", page) else { return };
+    let Some(list) = fields.want("rules", page) else {
+        return;
+    };
+    let Some(items) = page::items(list, "rules", page) else {
+        return;
+    };
     for item in items {
         if shelf.ids.len() >= MAX_RULES {
             page.fault(item.head(), format!("more than {MAX_RULES} rules"));
             return;
         }
-        let Some(fields) = Fields::of(item, "a rule", FIELDS, page) else { continue };
+        let Some(fields) = Fields::of(item, "a rule", FIELDS, page) else {
+            continue;
+        };
         if let Some(mut written) = rule(&fields, shelf, page) {
             written.family.clone_from(&title);
             shelf.rules.push(written);
@@ -80,15 +101,22 @@ pub fn family(root: &Node, shelf: &mut Shelf, page: &mut Page) {
 fn rule(fields: &Fields, shelf: &mut Shelf, page: &mut Page) -> Option<Written> {
     let faults_before = page.count();
     let id = id(fields, &mut shelf.ids, page);
-    let version = fields.want("version", page).and_then(|n| page::int(n, "version", 1..=9_999, page));
+    let version = fields
+        .want("version", page)
+        .and_then(|n| page::int(n, "version", 1..=9_999, page));
     let why = fields.want("why", page).and_then(|n| why(n, page));
-    let on = fields.want("on", page).and_then(|n| types(n, page)).unwrap_or(0);
+    let on = fields
+        .want("on", page)
+        .and_then(|n| types(n, page))
+        .unwrap_or(0);
     let phase = phase(fields, page).unwrap_or(Phase::Absorb);
     let mode = match fields.get("mode") {
         Some(node) => page::word(node, "mode", &["live", "shadow"], |w| Some(mode(w)), page),
         None => Some(Mode::Live),
     };
-    let score = fields.want("score", page).and_then(|n| page::int(n, "score", -999..=999, page));
+    let score = fields
+        .want("score", page)
+        .and_then(|n| page::int(n, "score", -999..=999, page));
     let (when, unless) = conditions(fields, on, phase, shelf.scheme, page);
     let sequence = fields
         .get("sequence")
@@ -152,7 +180,11 @@ fn why(node: &Node, page: &mut Page) -> Option<String> {
     let length = why.chars().count();
     if length > MAX_WHY_CHARS {
         let message = format!("`why` has {length} characters, more than {MAX_WHY_CHARS}");
-        page.fault_help(node.head(), message, "one sentence, as it shall stand in the alert");
+        page.fault_help(
+            node.head(),
+            message,
+            "one sentence, as it shall stand in the alert",
+        );
         return None;
     }
     Some(why.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -173,15 +205,25 @@ pub fn types(node: &Node, page: &mut Page) -> Option<Types> {
 }
 
 fn phase(fields: &Fields, page: &mut Page) -> Option<Phase> {
-    let Some(node) = fields.get("phase") else { return Some(Phase::Decide) };
+    let Some(node) = fields.get("phase") else {
+        return Some(Phase::Decide);
+    };
     let parse = |word: &str| {
-        Some(if word == "decide" { Phase::Decide } else { Phase::Absorb })
+        Some(if word == "decide" {
+            Phase::Decide
+        } else {
+            Phase::Absorb
+        })
     };
     page::word(node, "phase", &["decide", "absorb"], parse, page)
 }
 
 fn mode(word: &str) -> Mode {
-    if word == "live" { Mode::Live } else { Mode::Shadow }
+    if word == "live" {
+        Mode::Live
+    } else {
+        Mode::Shadow
+    }
 }
 
 fn conditions(
@@ -238,7 +280,11 @@ fn pattern(node: &Node, page: &mut Page) -> Option<String> {
         return Some(pattern.to_owned());
     }
     let help = "kebab-case, such as `over-balance-transfers`";
-    page.fault_help(node.head(), format!("`{pattern}` is no name of a pattern"), help);
+    page.fault_help(
+        node.head(),
+        format!("`{pattern}` is no name of a pattern"),
+        help,
+    );
     None
 }
 
@@ -265,16 +311,27 @@ fn hold(node: &Node, page: &mut Page) -> Option<HoldPlan> {
         }
     }
     let all_cards = match fields.get("cards") {
-        Some(node) => {
-            page::word(node, "cards", &["this", "all"], |word| Some(word == "all"), page)
-        }
+        Some(node) => page::word(
+            node,
+            "cards",
+            &["this", "all"],
+            |word| Some(word == "all"),
+            page,
+        ),
         None => Some(false),
     };
-    Some(HoldPlan { kind: kind?, for_ms: for_ms?, methods_refused: methods_refused.into_iter().collect(), all_cards: all_cards? })
+    Some(HoldPlan {
+        kind: kind?,
+        for_ms: for_ms?,
+        methods_refused: methods_refused.into_iter().collect(),
+        all_cards: all_cards?,
+    })
 }
 
 fn rts_factors(fields: &Fields, page: &mut Page) -> Vec<u8> {
-    let Some(list) = fields.get("rts_factors") else { return Vec::new() };
+    let Some(list) = fields.get("rts_factors") else {
+        return Vec::new();
+    };
     let mut factors = Vec::new();
     for item in page::items(list, "rts_factors", page).unwrap_or_default() {
         let position = |key: &str| RTS_KEYS.iter().position(|known| *known == key);

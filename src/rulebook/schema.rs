@@ -196,7 +196,9 @@ fn shape_of(name: &str, shape: examples::Shape, kind: EventType) -> Value {
             &["times", "every"],
         ),
         (_, Shape::Text) => json!({"type": ["string", "number", "null"]}),
-        (_, Shape::Amount) => json!({"type": ["string", "number"], "description": "In major units: \"33882.11\"."}),
+        (_, Shape::Amount) => {
+            json!({"type": ["string", "number"], "description": "In major units: \"33882.11\"."})
+        }
         (_, Shape::Int) => json!({"type": ["integer", "null"], "minimum": 0}),
         (_, Shape::Time) => json!({"type": "string",
             "description": "A span after 2026-03-02T10:00:00+01:00 such as `2d 3h 5m`, or a time of RFC 3339."}),
@@ -224,7 +226,10 @@ fn features() -> Value {
         }),
         &["name", "op", "over", "doc"],
     );
-    object(json!({"features": list(feature, "The aggregates.")}), &["features"])
+    object(
+        json!({"features": list(feature, "The aggregates.")}),
+        &["features"],
+    )
 }
 
 fn policy() -> Value {
@@ -249,7 +254,14 @@ fn policy() -> Value {
             "episode": span("How long an episode stays open without growth; 72h by contract."),
             "acknowledge_within": span("How long a delivered hold may go without acknowledgement."),
         }),
-        &["name", "base_currency", "bands", "unauthenticated", "held_recurring", "held_moto"],
+        &[
+            "name",
+            "base_currency",
+            "bands",
+            "unauthenticated",
+            "held_recurring",
+            "held_moto",
+        ],
     )
 }
 
@@ -263,7 +275,10 @@ fn groups() -> Value {
         }),
         &["name", "source", "mccs"],
     );
-    object(json!({"groups": list(group, "At most 14; `other` is implied.")}), &["groups"])
+    object(
+        json!({"groups": list(group, "At most 14; `other` is implied.")}),
+        &["groups"],
+    )
 }
 
 fn rates() -> Value {

@@ -45,7 +45,11 @@ pub fn sequence(
         check_shape(list, items, &steps, page);
         check_rule(items, &steps, rule, on, phase, page);
     }
-    whole.then_some(Sequence { steps, within_ms: within_ms?, first_state: 0 })
+    whole.then_some(Sequence {
+        steps,
+        within_ms: within_ms?,
+        first_state: 0,
+    })
 }
 
 fn step(
@@ -94,7 +98,12 @@ fn step(
         }
         (Some(_) | None, _) => expr::compile("true", &Scheme::new()).ok(),
     };
-    Some(Step { on: on?, when: when?, count: u8::try_from(count?).ok()?, absent_ms: absent_ms? })
+    Some(Step {
+        on: on?,
+        when: when?,
+        count: u8::try_from(count?).ok()?,
+        absent_ms: absent_ms?,
+    })
 }
 
 /// What holds among the steps themselves.
@@ -109,7 +118,11 @@ fn check_shape(list: &Node, items: &[Node], steps: &[Step], page: &mut Page) {
     }
     if first.absent_ms.is_some() {
         let help = "an absence stands between two steps, or last with `for`";
-        page.fault_help(first_item.head(), "a sequence cannot begin with an absence", help);
+        page.fault_help(
+            first_item.head(),
+            "a sequence cannot begin with an absence",
+            help,
+        );
     }
     for (pair, item) in steps.windows(2).zip(items.iter().skip(1)) {
         if let [before, after] = pair
@@ -120,8 +133,11 @@ fn check_shape(list: &Node, items: &[Node], steps: &[Step], page: &mut Page) {
             page.fault_help(item.head(), "two absences follow each other", help);
         }
     }
-    let states: usize =
-        steps.iter().filter(|s| s.absent_ms.is_none()).map(|s| usize::from(s.count)).sum();
+    let states: usize = steps
+        .iter()
+        .filter(|s| s.absent_ms.is_none())
+        .map(|s| usize::from(s.count))
+        .sum();
     if states > MAX_SEQUENCE_STATES {
         let message = format!("{states} repeats in all steps, more than {MAX_SEQUENCE_STATES}");
         page.fault_help(list.head(), message, "count them with a feature instead");
@@ -137,7 +153,9 @@ fn check_rule(
     phase: Phase,
     page: &mut Page,
 ) {
-    let (Some(last), Some(item)) = (steps.last(), items.last()) else { return };
+    let (Some(last), Some(item)) = (steps.last(), items.last()) else {
+        return;
+    };
     if last.absent_ms.is_none() {
         let stray = last.on & !on;
         if on != 0 && stray != 0 {
@@ -164,7 +182,9 @@ fn check_rule(
     }
     if phase == Phase::Decide {
         let message = "a rule that waits for an absence bears on no decision";
-        let place = rule.entry("phase").map_or(rule.node.head(), |e| e.node.head());
+        let place = rule
+            .entry("phase")
+            .map_or(rule.node.head(), |e| e.node.head());
         page.fault_help(place, message, "write `phase: absorb`");
     }
 }

@@ -15,15 +15,20 @@ macro_rules! starter {
 }
 
 starter! {
+    "cards.yaml",
+    "challenges.yaml",
     "eid.yaml",
+    "enrolment.yaml",
     "features.yaml",
     "groups.yaml",
+    "honest.yaml",
     "lists/compromised-cards.txt",
     "lists/hosting-asns.txt",
     "lists/trusted-merchants.txt",
     "policy.yaml",
     "rates.yaml",
     "transfers.yaml",
+    "unusual.yaml",
 }
 
 /// The starter book that the binary was built with.
@@ -53,7 +58,10 @@ mod tests {
         let folder = load(&folder).unwrap_or_else(|problems| panic!("{problems}"));
         let built_in = embedded().unwrap_or_else(|problems| panic!("{problems}"));
         let names = |book: &crate::rulebook::Loaded| {
-            book.files.iter().map(|f| f.name.clone()).collect::<Vec<_>>()
+            book.files
+                .iter()
+                .map(|f| f.name.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&folder), names(&built_in));
         assert_eq!(folder.book.version, built_in.book.version);

@@ -1,1 +1,1 @@
-//! x
+//! Tests of loading as a whole; single faults are in `tests/golden_errors`.

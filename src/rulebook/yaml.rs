@@ -113,7 +113,9 @@ enum Part {
 
 impl Reader<'_> {
     fn document(&mut self) -> Option<Node> {
-        let Some((part, span)) = self.next() else { return None };
+        let Some((part, span)) = self.next() else {
+            return None;
+        };
         if matches!(part, Part::StreamEnd) {
             self.fault(0..0, "the file says nothing", None);
             return None;
@@ -141,7 +143,11 @@ impl Reader<'_> {
         message: impl Into<String>,
         help: Option<&'static str>,
     ) {
-        self.faults.push(Fault { span, message: message.into(), help });
+        self.faults.push(Fault {
+            span,
+            message: message.into(),
+            help,
+        });
     }
 
     /// The next event that makes a tree; nothing after a fault of syntax.
@@ -160,7 +166,10 @@ impl Reader<'_> {
             let range = span.byte_range().unwrap_or(self.end..self.end);
             let (part, anchor, tagged) = match event {
                 Event::Scalar(text, style, anchor, tag) => (
-                    Part::Scalar(Scalar { text: text.into_owned(), style: style_of(style) }),
+                    Part::Scalar(Scalar {
+                        text: text.into_owned(),
+                        style: style_of(style),
+                    }),
                     anchor,
                     tag.is_some(),
                 ),
@@ -176,7 +185,14 @@ impl Reader<'_> {
                         "an alias is not allowed",
                         Some("write the value out: a rule is read where it stands"),
                     );
-                    (Part::Scalar(Scalar { text: String::new(), style: Style::Plain }), 0, false)
+                    (
+                        Part::Scalar(Scalar {
+                            text: String::new(),
+                            style: Style::Plain,
+                        }),
+                        0,
+                        false,
+                    )
                 }
                 _ => continue,
             };
@@ -185,7 +201,8 @@ impl Reader<'_> {
                 self.fault(range.clone(), "an anchor is not allowed", help);
             }
             if tagged {
-                let help = Some("leave out `!tag`; an expression that begins with `!` stands in quotes");
+                let help =
+                    Some("leave out `!tag`; an expression that begins with `!` stands in quotes");
                 self.fault(range.clone(), "a tag is not allowed", help);
             }
             return Some((part, range));
@@ -194,11 +211,18 @@ impl Reader<'_> {
 
     fn node(&mut self, part: Part, span: Range<usize>, depth: usize) -> Option<Node> {
         if depth > MAX_DEPTH {
-            self.fault(span, format!("nested more than {MAX_DEPTH} levels deep"), None);
+            self.fault(
+                span,
+                format!("nested more than {MAX_DEPTH} levels deep"),
+                None,
+            );
             return None;
         }
         match part {
-            Part::Scalar(scalar) => Some(Node { span, value: Value::Scalar(scalar) }),
+            Part::Scalar(scalar) => Some(Node {
+                span,
+                value: Value::Scalar(scalar),
+            }),
             Part::SequenceStart => self.sequence(span, depth),
             Part::MappingStart => self.mapping(span, depth),
             Part::End | Part::StreamEnd => None,
@@ -211,7 +235,10 @@ impl Reader<'_> {
             let (part, at) = self.next()?;
             if matches!(part, Part::End) {
                 let span = whole(span, at.end, items.last().map(|n: &Node| n.span.end));
-                return Some(Node { span, value: Value::Sequence(items) });
+                return Some(Node {
+                    span,
+                    value: Value::Sequence(items),
+                });
             }
             items.push(self.node(part, at, depth + 1)?);
         }
@@ -225,7 +252,10 @@ impl Reader<'_> {
                 Part::End => {
                     let last = entries.last().map(|e| e.node.span.end);
                     let span = whole(span, key_span.end, last);
-                    return Some(Node { span, value: Value::Mapping(entries) });
+                    return Some(Node {
+                        span,
+                        value: Value::Mapping(entries),
+                    });
                 }
                 Part::Scalar(scalar) => scalar,
                 Part::SequenceStart | Part::MappingStart | Part::StreamEnd => {
@@ -236,9 +266,17 @@ impl Reader<'_> {
             let (part, at) = self.next()?;
             let node = self.node(part, at, depth + 1)?;
             if entries.iter().any(|e| e.key == scalar.text) {
-                self.fault(key_span, format!("field `{}` is written twice", scalar.text), None);
+                self.fault(
+                    key_span,
+                    format!("field `{}` is written twice", scalar.text),
+                    None,
+                );
             } else {
-                entries.push(Entry { key: scalar.text, key_span, node });
+                entries.push(Entry {
+                    key: scalar.text,
+                    key_span,
+                    node,
+                });
             }
         }
     }
@@ -247,7 +285,11 @@ impl Reader<'_> {
 /// From the first byte of a collection to its end; block collections end with their last member,
 /// since the parser sees their end only at the next token.
 fn whole(start: Range<usize>, seen: usize, last: Option<usize>) -> Range<usize> {
-    let end = if start.is_empty() { last.unwrap_or(start.end) } else { seen.max(start.end) };
+    let end = if start.is_empty() {
+        last.unwrap_or(start.end)
+    } else {
+        seen.max(start.end)
+    };
     start.start..end.max(start.start)
 }
 
@@ -284,9 +326,9 @@ impl Node {
     pub fn head(&self) -> Range<usize> {
         match &self.value {
             Value::Scalar(_) => self.span.clone(),
-            Value::Mapping(entries) => {
-                entries.first().map_or_else(|| self.span.clone(), |e| e.key_span.clone())
-            }
+            Value::Mapping(entries) => entries
+                .first()
+                .map_or_else(|| self.span.clone(), |e| e.key_span.clone()),
             Value::Sequence(items) => items.first().map_or_else(|| self.span.clone(), Self::head),
         }
     }
@@ -296,10 +338,13 @@ impl Node {
     /// Follows quotes, simple escapes, folding and the indentation of blocks; where it loses the
     /// thread (an escaped line break) it gives the scalar's own place.
     pub fn locate(&self, source: &str, within: &Range<usize>) -> Range<usize> {
-        let Some(scalar) = self.scalar() else { return self.head() };
+        let Some(scalar) = self.scalar() else {
+            return self.head();
+        };
         let raw = source.get(self.span.clone()).unwrap_or_default();
-        align(&scalar.text, raw, scalar.style, within)
-            .map_or(self.head(), |r| self.span.start + r.start..self.span.start + r.end)
+        align(&scalar.text, raw, scalar.style, within).map_or(self.head(), |r| {
+            self.span.start + r.start..self.span.start + r.end
+        })
     }
 }
 
@@ -366,12 +411,17 @@ mod tests {
 
     fn at(yaml: &str, key: &str) -> (String, String) {
         let root = parse(yaml).unwrap();
-        let Value::Mapping(entries) = &root.value else { panic!("no mapping") };
+        let Value::Mapping(entries) = &root.value else {
+            panic!("no mapping")
+        };
         let node = &entries.iter().find(|e| e.key == "when").unwrap().node;
         let text = &node.scalar().unwrap().text;
         let start = text.find(key).unwrap();
         let place = node.locate(yaml, &(start..start + key.len()));
-        (yaml[place.clone()].to_owned(), yaml[..place.start].to_owned())
+        (
+            yaml[place.clone()].to_owned(),
+            yaml[..place.start].to_owned(),
+        )
     }
 
     #[test]
@@ -395,10 +445,16 @@ mod tests {
     fn a_scalar_and_a_key_know_their_bytes() {
         let yaml = "rules:\n  - id: \"x y\"\n    why: plain text  # note\n  - id: z\n";
         let root = parse(yaml).unwrap();
-        let Value::Mapping(top) = &root.value else { panic!() };
+        let Value::Mapping(top) = &root.value else {
+            panic!()
+        };
         assert_eq!(&yaml[top[0].key_span.clone()], "rules");
-        let Value::Sequence(rules) = &top[0].node.value else { panic!() };
-        let Value::Mapping(rule) = &rules[0].value else { panic!() };
+        let Value::Sequence(rules) = &top[0].node.value else {
+            panic!()
+        };
+        let Value::Mapping(rule) = &rules[0].value else {
+            panic!()
+        };
         assert_eq!(&yaml[rule[0].node.span.clone()], "\"x y\"");
         assert_eq!(&yaml[rule[1].node.span.clone()], "plain text");
         assert_eq!(rule[1].node.scalar().unwrap().style, Style::Plain);
@@ -406,7 +462,11 @@ mod tests {
     }
 
     fn faults(yaml: &str) -> Vec<String> {
-        parse(yaml).unwrap_err().into_iter().map(|f| f.message).collect()
+        parse(yaml)
+            .unwrap_err()
+            .into_iter()
+            .map(|f| f.message)
+            .collect()
     }
 
     #[test]
@@ -428,7 +488,10 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
         assert_eq!(faults(&deep), ["nested more than 32 levels deep"]);
         assert_eq!(faults("# nothing\n"), ["the file says nothing"]);
-        assert_eq!(faults("a: 1\n---\nb: 2\n"), ["a second document begins here"]);
+        assert_eq!(
+            faults("a: 1\n---\nb: 2\n"),
+            ["a second document begins here"]
+        );
         assert!(faults("a: [1\nb: 2\n")[0].starts_with("this is not YAML: "));
     }
 }
