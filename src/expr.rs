@@ -1,15 +1,14 @@
-//! Rule expressions: a typed, three-valued subset of CEL, checked when it is loaded and evaluated over slots.
-//!
-//! The subset: `||  &&  !  ==  !=  <  <=  >  >=  in [literals]  +  -  *  /  %  ?:`, parentheses, `//` comments; integers,
-//! doubles, texts and `true`/`false`; `duration("24h")`, `has(x)`, `double(x)`, `int(x)`, `x.startsWith("…")`, `.endsWith`,
-//! `.contains`, `.size()`. Beyond CEL: names may be dotted (`merchant.country` is one name), the duration unit `d`, `has` of
-//! a plain name, and `in_list(x, "list-name")`. A value that is not known behaves as CEL's errors do: `false && unknown` is
-//! false, `true || unknown` is true, all else is unknown; so are integer overflow and division by zero. Doubles follow
-//! IEEE 754, as in CEL. There are no macros, maps, timestamps or functions of the user's own. This module reads no files
-//! and knows no field by name: the [`Scheme`] does.
+//! Rule expressions: a typed, three-valued subset of CEL, checked when loaded and evaluated over slots. It reads no files
+//! and knows no field by name (the [`Scheme`] does); there are no macros, maps, timestamps or functions of the user's own.
+//! The subset: `|| && ! == != < <= > >= + - * / % ?:`, `in [literals]`, parentheses, `//` comments, integers, doubles, texts,
+//! `true`, `false`, `duration("24h")`, `double(x)`, `int(x)`, `x.startsWith("…")`, `.endsWith`, `.contains`, `.size()`.
+//! Beyond CEL: dotted names (`merchant.country` is one name), the duration unit `d`, `has` of a plain name, and
+//! `in_list(x, "list-name")`. An unknown value behaves as CEL's errors do: `false && unknown` is false, `true || unknown`
+//! is true, all else is unknown; so are integer overflow and integer division by zero. Doubles follow IEEE 754, as in CEL.
 
 mod check;
 mod classes;
+mod duration;
 mod eval;
 mod explain;
 mod lex;
@@ -24,8 +23,9 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 
+pub use duration::{parse_duration, show_duration};
 pub use explain::Explained;
-pub use scheme::{CodeKind, Facts, Field, Refusal, Scheme, Slot, Symbols, Type, Unit};
+pub use scheme::{CodeKind, Facts, Field, MAX_WORDS, Refusal, Scheme, Slot, Symbols, Type, Unit};
 
 use tree::Truth;
 
@@ -147,7 +147,7 @@ impl Program {
     /// The expression as a disjunction of conjunctions of tests on Symbol and Bool slots: it is true exactly where every
     /// test of some conjunction holds.
     ///
-    /// Codes as in [`Program::guards`], but bit 0 is never set. `None` where the expression tests anything else, is true of
+    /// Codes as in [`Program::guards`], but bit 0 is never set. `None` where the answer hangs on anything else, is true of
     /// an unknown value, or needs more than [`MAX_CLASS_SETS`] conjunctions.
     pub fn class_sets(&self) -> Option<Vec<Vec<(Slot, u64)>>> {
         classes::class_sets(&self.root, &self.fields)

@@ -143,7 +143,10 @@ pub enum Body {
 
 impl Default for Body {
     fn default() -> Self {
-        Self::Otp(Otp { action: Action::Sent, phone: Span::default() })
+        Self::Otp(Otp {
+            action: Action::Sent,
+            phone: Span::default(),
+        })
     }
 }
 
@@ -307,7 +310,9 @@ impl Event {
     /// The text of a piece.
     pub fn str(&self, span: Span) -> &str {
         let start = usize::from(span.start);
-        self.text.get(start..start + usize::from(span.len)).unwrap_or("")
+        self.text
+            .get(start..start + usize::from(span.len))
+            .unwrap_or("")
     }
 
     /// Appends text and returns where it stands; nothing where it is longer than
@@ -387,6 +392,9 @@ impl Event {
 impl Authorization {
     /// True for a reversal or a refund.
     pub fn is_undoing(&self) -> bool {
-        matches!(self.kind, AuthorizationKind::Reversal | AuthorizationKind::Refund)
+        matches!(
+            self.kind,
+            AuthorizationKind::Reversal | AuthorizationKind::Refund
+        )
     }
 }

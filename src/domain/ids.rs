@@ -45,7 +45,10 @@ impl EffectId {
         }
         hash.update(ordinal.to_be_bytes());
         let digest = hash.finalize();
-        let id = digest.iter().take(16).fold(0_u128, |id, byte| (id << 8) | u128::from(*byte));
+        let id = digest
+            .iter()
+            .take(16)
+            .fold(0_u128, |id, byte| (id << 8) | u128::from(*byte));
         Self(id)
     }
 

@@ -51,7 +51,11 @@ impl Refusals {
 
 impl FromIterator<Refusal> for Refusals {
     fn from_iter<I: IntoIterator<Item = Refusal>>(refusals: I) -> Self {
-        Self(refusals.into_iter().fold(0, |set, refusal| set | 1 << refusal as u8))
+        Self(
+            refusals
+                .into_iter()
+                .fold(0, |set, refusal| set | 1 << refusal as u8),
+        )
     }
 }
 

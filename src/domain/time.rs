@@ -56,7 +56,11 @@ pub fn write_rfc3339(out: &mut Vec<u8>, ms: i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let in_day = ms.rem_euclid(DAY_MS);
     let mut text = *b"0000-00-00T00:00:00.000Z";

@@ -4,6 +4,7 @@
 //! with what slack, is said at [`Aggregate::is_exact`] and [`Aggregate::bucket_s`]. The event in
 //! hand is never part of its own history.
 
+use crate::domain::codes::EventType;
 use crate::engine::book::{Aggregate, Of, Op};
 use crate::engine::cells::{self, Cell};
 use crate::engine::class::{Class, ClassField};
@@ -22,11 +23,19 @@ fn counter(index: usize, lane: u32) -> u32 {
 /// An aggregate's value for the event in hand; nothing where it is unknown. A rate is the bits of
 /// a double.
 pub fn value(view: &View<'_>, index: usize, aggregate: &Aggregate) -> Option<i64> {
-    if aggregate.is_exact() { exact(view, aggregate) } else { bucketed(view, index, aggregate) }
+    if aggregate.is_exact() {
+        exact(view, aggregate)
+    } else {
+        bucketed(view, index, aggregate)
+    }
 }
 
 fn exact(view: &View<'_>, aggregate: &Aggregate) -> Option<i64> {
-    let merchant = if aggregate.same_merchant { Some(view.purchase?.merchant) } else { None };
+    let merchant = if aggregate.same_merchant {
+        Some(view.purchase?.merchant)
+    } else {
+        None
+    };
     let clock_s = seconds(view.clock_ms);
     let span_s = seconds(aggregate.span_ms);
     let in_span = || {
@@ -46,8 +55,7 @@ fn exact(view: &View<'_>, aggregate: &Aggregate) -> Option<i64> {
         Op::Rate => {
             let base = aggregate.base.as_ref()?;
             let of = in_span().filter(|p| base.passes(p.class)).count();
-            let hits =
-                passing().filter(|p| base.passes(p.class)).count();
+            let hits = passing().filter(|p| base.passes(p.class)).count();
             rate(length(hits), length(of))
         }
     }
@@ -69,11 +77,26 @@ fn bucketed(view: &View<'_>, index: usize, aggregate: &Aggregate) -> Option<i64>
     }
 }
 
-/// What an aggregate is of, as a number to tell apart; 0 where the event has none.
+/// What an aggregate is of, as a number to tell apart; 0 where the event has none. An eID step's
+/// key is its network, every other event's its merchant.
 fn facet(of: Of, past: &Past) -> u32 {
+    let is_eid = past.class.type_code() == EventType::Eid.code();
     match of {
         Of::Event | Of::Amount => past.amount,
-        Of::Merchant | Of::Network => past.key,
+        Of::Merchant => {
+            if is_eid {
+                0
+            } else {
+                past.key
+            }
+        }
+        Of::Network => {
+            if is_eid {
+                past.key
+            } else {
+                0
+            }
+        }
         Of::MccGroup => u32::from(past.class.get(ClassField::MccGroup)),
         Of::MerchantCountry => u32::from(past.class.country()),
     }
@@ -102,7 +125,10 @@ fn mean(sum: i64, count: i64) -> Option<i64> {
     sum.checked_div(count)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of one cardholder are far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one cardholder are far below 2^52"
+)]
 fn rate(hits: i64, of: i64) -> Option<i64> {
     (of > 0).then(|| (hits as f64 / of as f64).to_bits().cast_signed())
 }
@@ -122,20 +148,34 @@ pub fn feed(record: &mut Record, aggregates: &[Aggregate], past: &Past, clock_s:
     let mut gave_way = 0;
     for (index, aggregate) in aggregates.iter().enumerate().filter(|(_, a)| !a.is_exact()) {
         let hit = aggregate.filter.passes(past.class);
-        let in_base = aggregate.base.as_ref().is_some_and(|base| base.passes(past.class));
+        let in_base = aggregate
+            .base
+            .as_ref()
+            .is_some_and(|base| base.passes(past.class));
         if !hit && !in_base {
             continue;
         }
         let now = bucket(aggregate, clock_s);
         let at = bucket(aggregate, past.at_s);
-        if !cells::is_live(Cell { id: 0, bucket: at, value: 0 }, now) {
+        if !cells::is_live(
+            Cell {
+                id: 0,
+                bucket: at,
+                value: 0,
+            },
+            now,
+        ) {
             continue;
         }
         let low = counter(index, 0);
-        cells::prune(record, |cell| cell.id / 2 == low / 2 && !is_kept(aggregate, cell, now));
+        cells::prune(record, |cell| {
+            cell.id / 2 == low / 2 && !is_kept(aggregate, cell, now)
+        });
         let amount = i64::from(past.amount);
         let mut add = |lane: u32, more: i64| {
-            gave_way += u32::from(cells::update(record, low + lane, at, |old| old.unwrap_or(0) + more));
+            gave_way += u32::from(cells::update(record, low + lane, at, |old| {
+                old.unwrap_or(0) + more
+            }));
         };
         match aggregate.op {
             Op::Count => add(0, 1),
@@ -153,16 +193,20 @@ pub fn feed(record: &mut Record, aggregates: &[Aggregate], past: &Past, clock_s:
                 }
             }
             Op::Max => {
-                let update = cells::update(record, low, at, |old| old.unwrap_or(amount).max(amount));
+                let update =
+                    cells::update(record, low, at, |old| old.unwrap_or(amount).max(amount));
                 gave_way += u32::from(update);
             }
             Op::Min => {
-                let update = cells::update(record, low, at, |old| old.unwrap_or(amount).min(amount));
+                let update =
+                    cells::update(record, low, at, |old| old.unwrap_or(amount).min(amount));
                 gave_way += u32::from(update);
             }
             Op::Last => {
                 let at_s = i64::from(past.at_s);
-                gave_way += u32::from(cells::update(record, low, 0, |old| old.unwrap_or(0).max(at_s)));
+                gave_way += u32::from(cells::update(record, low, 0, |old| {
+                    old.unwrap_or(0).max(at_s)
+                }));
             }
             Op::Distinct => {
                 let facet = i64::from(facet(aggregate.of, past));
@@ -177,15 +221,27 @@ pub fn feed(record: &mut Record, aggregates: &[Aggregate], past: &Past, clock_s:
 
 /// Takes back what an event fed: its count where it was reversed whole, and `amount` of its sum.
 /// Extremes, distinct values and last times stay: what was tried was tried.
-pub fn undo(record: &mut Record, aggregates: &[Aggregate], class: Class, at_s: u32, amount: u32, whole: bool) {
+pub fn undo(
+    record: &mut Record,
+    aggregates: &[Aggregate],
+    class: Class,
+    at_s: u32,
+    amount: u32,
+    whole: bool,
+) {
     for (index, aggregate) in aggregates.iter().enumerate().filter(|(_, a)| !a.is_exact()) {
         let hit = aggregate.filter.passes(class);
-        let in_base = aggregate.base.as_ref().is_some_and(|base| base.passes(class));
+        let in_base = aggregate
+            .base
+            .as_ref()
+            .is_some_and(|base| base.passes(class));
         let at = bucket(aggregate, at_s);
         let low = counter(index, 0);
         let mut take = |lane: u32, less: i64| {
             if cells::all(record).any(|cell| cell.id == low + lane && cell.bucket == at) {
-                cells::update(record, low + lane, at, |old| (old.unwrap_or(0) - less).max(0));
+                cells::update(record, low + lane, at, |old| {
+                    (old.unwrap_or(0) - less).max(0)
+                });
             }
         };
         let one = i64::from(whole);
@@ -200,7 +256,14 @@ pub fn undo(record: &mut Record, aggregates: &[Aggregate], class: Class, at_s: u
                 take(0, one * i64::from(hit));
                 take(1, one);
             }
-            Op::Count | Op::Sum | Op::Avg | Op::Rate | Op::Max | Op::Min | Op::Last | Op::Distinct => {}
+            Op::Count
+            | Op::Sum
+            | Op::Avg
+            | Op::Rate
+            | Op::Max
+            | Op::Min
+            | Op::Last
+            | Op::Distinct => {}
         }
     }
 }
@@ -219,14 +282,19 @@ fn is_kept(aggregate: &Aggregate, cell: Cell, now: u32) -> bool {
 pub fn sweep(record: &mut Record, aggregates: &[Aggregate], clock_s: u32) {
     cells::prune(record, |cell| {
         cell.id < cells::SEQUENCES
-            && usize::try_from(cell.id / 2).ok().and_then(|i| aggregates.get(i)).is_none_or(|aggregate| {
-                match aggregate.op {
-                    Op::Last => age_ms(i64::from(clock_s) * 1_000, u32::try_from(cell.value).unwrap_or(0))
-                        >= aggregate.span_ms,
+            && usize::try_from(cell.id / 2)
+                .ok()
+                .and_then(|i| aggregates.get(i))
+                .is_none_or(|aggregate| match aggregate.op {
+                    Op::Last => {
+                        age_ms(
+                            i64::from(clock_s) * 1_000,
+                            u32::try_from(cell.value).unwrap_or(0),
+                        ) >= aggregate.span_ms
+                    }
                     Op::Count | Op::Sum | Op::Max | Op::Min | Op::Avg | Op::Distinct | Op::Rate => {
                         !cells::is_live(cell, bucket(aggregate, clock_s))
                     }
-                }
-            })
+                })
     });
 }

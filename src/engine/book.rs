@@ -128,8 +128,17 @@ pub const RTS_FACTORS: &[&str] = &[
 
 /// The short names of [`RTS_FACTORS`], as rules write them and alerts show them.
 pub const RTS_KEYS: &[&str] = &[
-    "2.2.a", "2.2.b", "2.2.c", "2.2.d", "2.2.e", "18.2.c.i", "18.2.c.ii", "18.2.c.iii",
-    "18.2.c.iv", "18.2.c.v", "18.2.c.vi",
+    "2.2.a",
+    "2.2.b",
+    "2.2.c",
+    "2.2.d",
+    "2.2.e",
+    "18.2.c.i",
+    "18.2.c.ii",
+    "18.2.c.iii",
+    "18.2.c.iv",
+    "18.2.c.v",
+    "18.2.c.vi",
 ];
 
 /// A hold that a rule asks for.
@@ -162,7 +171,11 @@ pub struct Sequence {
 impl Sequence {
     /// How many states its steps take: one for each repeat of each present step.
     pub fn states(&self) -> u16 {
-        self.steps.iter().filter(|s| s.absent_ms.is_none()).map(|s| u16::from(s.count)).sum()
+        self.steps
+            .iter()
+            .filter(|s| s.absent_ms.is_none())
+            .map(|s| u16::from(s.count))
+            .sum()
     }
 }
 

@@ -46,24 +46,47 @@ impl Card {
     fn read(words: &[u32; CARD_WORDS]) -> Self {
         let [low, high, state, issued_s, bypass_until_s, opened_s] = *words;
         let [flags, main, ..] = state.to_le_bytes();
-        Self { fp: join(low, high), flags, main, issued_s, bypass_until_s, opened_s }
+        Self {
+            fp: join(low, high),
+            flags,
+            main,
+            issued_s,
+            bypass_until_s,
+            opened_s,
+        }
     }
 
     fn words(self) -> [u32; CARD_WORDS] {
         let [low, high] = split(self.fp);
         let state = u32::from_le_bytes([self.flags, self.main, 0, 0]);
-        [low, high, state, self.issued_s, self.bypass_until_s, self.opened_s]
+        [
+            low,
+            high,
+            state,
+            self.issued_s,
+            self.bypass_until_s,
+            self.opened_s,
+        ]
     }
 }
 
 fn all(record: &Record) -> impl Iterator<Item = Card> + '_ {
-    record.section(Section::Cards).as_chunks::<CARD_WORDS>().0.iter().map(Card::read)
+    record
+        .section(Section::Cards)
+        .as_chunks::<CARD_WORDS>()
+        .0
+        .iter()
+        .map(Card::read)
 }
 
 fn index_of(record: &Record, fp: u64) -> Option<usize> {
     let index = all(record).position(|card| card.fp == fp)?;
     let card = all(record).nth(index)?;
-    Some(if card.has(Card::ALIAS) { usize::from(card.main) } else { index })
+    Some(if card.has(Card::ALIAS) {
+        usize::from(card.main)
+    } else {
+        index
+    })
 }
 
 /// What is known of a card, by the fingerprint of its token or of an alias.
@@ -73,7 +96,9 @@ pub fn find(record: &Record, fp: u64) -> Option<Card> {
 
 /// Whether two tokens stand for the same card.
 pub fn same(record: &Record, a: u64, b: u64) -> bool {
-    a == b || find(record, a).is_some_and(|card| find(record, b).is_some_and(|other| other.fp == card.fp))
+    a == b
+        || find(record, a)
+            .is_some_and(|card| find(record, b).is_some_and(|other| other.fp == card.fp))
 }
 
 /// Changes a card's entry, which is made where there is none. Returns whether there was no room.
@@ -85,11 +110,21 @@ pub fn change(record: &mut Record, fp: u64, change: impl Fn(&mut Card)) -> bool 
             if count >= MAX_CARDS {
                 return true;
             }
-            record.insert(Section::Cards, count, Card { fp, ..Card::default() }.words());
+            record.insert(
+                Section::Cards,
+                count,
+                Card {
+                    fp,
+                    ..Card::default()
+                }
+                .words(),
+            );
             count
         }
     };
-    let (entries, _) = record.section_mut(Section::Cards).as_chunks_mut::<CARD_WORDS>();
+    let (entries, _) = record
+        .section_mut(Section::Cards)
+        .as_chunks_mut::<CARD_WORDS>();
     if let Some(words) = entries.get_mut(index) {
         let mut card = Card::read(words);
         change(&mut card);
@@ -104,11 +139,18 @@ pub fn bind_alias(record: &mut Record, fp: u64, alias: u64) -> bool {
         return false;
     }
     let count = usize::from(record.counts().cards);
-    let Some(main) = index_of(record, fp).and_then(|i| u8::try_from(i).ok()) else { return false };
+    let Some(main) = index_of(record, fp).and_then(|i| u8::try_from(i).ok()) else {
+        return false;
+    };
     if count >= MAX_CARDS {
         return true;
     }
-    let entry = Card { fp: alias, flags: Card::ALIAS, main, ..Card::default() };
+    let entry = Card {
+        fp: alias,
+        flags: Card::ALIAS,
+        main,
+        ..Card::default()
+    };
     record.insert(Section::Cards, count, entry.words());
     false
 }
@@ -175,13 +217,22 @@ mod tests {
     #[test]
     fn an_alias_finds_its_card() {
         let mut record = Record::new(1, "p", 0);
-        change(&mut record, 10, |card| act(card, Action::Issued, 5_000, None));
-        change(&mut record, 10, |card| act(card, Action::Blocked, 6_000, None));
+        change(&mut record, 10, |card| {
+            act(card, Action::Issued, 5_000, None)
+        });
+        change(&mut record, 10, |card| {
+            act(card, Action::Blocked, 6_000, None)
+        });
         bind_alias(&mut record, 10, 11);
         let card = find(&record, 11).unwrap();
-        assert_eq!((card.fp, card.issued_s, card.has(Card::BLOCKED)), (10, 5, true));
+        assert_eq!(
+            (card.fp, card.issued_s, card.has(Card::BLOCKED)),
+            (10, 5, true)
+        );
         assert!(same(&record, 11, 10));
-        change(&mut record, 11, |card| act(card, Action::Unblocked, 7_000, None));
+        change(&mut record, 11, |card| {
+            act(card, Action::Unblocked, 7_000, None)
+        });
         assert!(!find(&record, 10).unwrap().has(Card::BLOCKED));
         assert_eq!(find(&record, 12), None);
     }

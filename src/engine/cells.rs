@@ -31,7 +31,11 @@ pub struct Cell {
 impl Cell {
     fn read(words: &[u32; CELL_WORDS]) -> Self {
         let [id, bucket, low, high] = *words;
-        Self { id, bucket, value: join(low, high).cast_signed() }
+        Self {
+            id,
+            bucket,
+            value: join(low, high).cast_signed(),
+        }
     }
 
     fn words(self) -> [u32; CELL_WORDS] {
@@ -42,7 +46,12 @@ impl Cell {
 
 /// All cells of a record, in order of making.
 pub fn all(record: &Record) -> impl Iterator<Item = Cell> + '_ {
-    record.section(Section::Cells).as_chunks::<CELL_WORDS>().0.iter().map(Cell::read)
+    record
+        .section(Section::Cells)
+        .as_chunks::<CELL_WORDS>()
+        .0
+        .iter()
+        .map(Cell::read)
 }
 
 /// The cells of a counter whose buckets lie within the span ending with bucket `now`.
@@ -57,20 +66,30 @@ pub fn is_live(cell: Cell, now: u32) -> bool {
 
 /// The value of the only cell of a counter that has no buckets.
 pub fn single(record: &Record, id: u32) -> Option<i64> {
-    all(record).find(|cell| cell.id == id).map(|cell| cell.value)
+    all(record)
+        .find(|cell| cell.id == id)
+        .map(|cell| cell.value)
 }
 
 /// Changes the cell of (id, bucket), or makes it with `change(None)`. Returns whether another
 /// had to give way.
-pub fn update(record: &mut Record, id: u32, bucket: u32, change: impl Fn(Option<i64>) -> i64) -> bool {
+pub fn update(
+    record: &mut Record,
+    id: u32,
+    bucket: u32,
+    change: impl Fn(Option<i64>) -> i64,
+) -> bool {
     let index = all(record).position(|cell| cell.id == id && cell.bucket == bucket);
     put(record, index, id, bucket, change)
 }
 
 /// Notes a distinct value: one cell for each value, moved to the newest bucket that saw it.
 pub fn note_distinct(record: &mut Record, id: u32, bucket: u32, value: i64) -> bool {
-    if let Some(index) = all(record).position(|cell| cell.id == id && cell.value == value) {
-        let bucket = all(record).nth(index).map_or(bucket, |cell| cell.bucket.max(bucket));
+    let known = all(record).position(|cell| cell.id == id && cell.value == value);
+    if let Some(index) = known {
+        let bucket = all(record)
+            .nth(index)
+            .map_or(bucket, |cell| cell.bucket.max(bucket));
         return put(record, Some(index), id, bucket, |_| value);
     }
     let mut gave_way = false;
@@ -106,7 +125,9 @@ fn put(
     change: impl Fn(Option<i64>) -> i64,
 ) -> bool {
     if let Some(index) = index {
-        let (cells, _) = record.section_mut(Section::Cells).as_chunks_mut::<CELL_WORDS>();
+        let (cells, _) = record
+            .section_mut(Section::Cells)
+            .as_chunks_mut::<CELL_WORDS>();
         if let Some(words) = cells.get_mut(index) {
             let value = change(Some(Cell::read(words).value));
             *words = Cell { id, bucket, value }.words();
@@ -118,8 +139,16 @@ fn put(
     if full {
         record.remove::<CELL_WORDS>(Section::Cells, 0, 1);
     }
-    let cell = Cell { id, bucket, value: change(None) };
-    record.insert(Section::Cells, usize::from(record.counts().cells), cell.words());
+    let cell = Cell {
+        id,
+        bucket,
+        value: change(None),
+    };
+    record.insert(
+        Section::Cells,
+        usize::from(record.counts().cells),
+        cell.words(),
+    );
     full
 }
 
@@ -146,6 +175,9 @@ mod tests {
         note_distinct(&mut record, 6, 11, 9);
         note_distinct(&mut record, 6, 60, -5);
         assert_eq!(live(&record, 6, 60).count(), 2);
-        assert_eq!(live(&record, 6, 75).map(|c| c.value).collect::<Vec<_>>(), [-5]);
+        assert_eq!(
+            live(&record, 6, 75).map(|c| c.value).collect::<Vec<_>>(),
+            [-5]
+        );
     }
 }

@@ -3,7 +3,8 @@
 //! The method that passed a challenge is only ever *known*, never guessed (`Challenge::method`).
 
 use crate::domain::codes::{
-    Action, AuthenticationMethod, Authenticator, ChallengeCancel, Message, Method, Purpose, TransStatus,
+    Action, AuthenticationMethod, Authenticator, ChallengeCancel, Message, Method, Purpose,
+    TransStatus,
 };
 use crate::domain::country::Country;
 use crate::domain::event::{Body, Eid, Event, Threeds};
@@ -11,7 +12,10 @@ use crate::engine::cold::{Challenge, Cold, MAX_CHALLENGES, Purchase};
 
 /// Whether an eID step may belong to a payment: it says so, or says nothing.
 pub fn may_pay(eid: &Eid) -> bool {
-    matches!(eid.purpose, None | Some(Purpose::Payment | Purpose::Unknown))
+    matches!(
+        eid.purpose,
+        None | Some(Purpose::Payment | Purpose::Unknown)
+    )
 }
 
 /// What an event adds besides itself: the purchase it tells of, and how accustomed its place was.
@@ -30,7 +34,11 @@ pub struct Setting {
 /// Absorbs a step into its challenge, which is opened where there is none. Returns whether another
 /// challenge had to give way.
 pub fn absorb(cold: &mut Cold, event: &Event, setting: &Setting, clock_ms: i64) -> bool {
-    let acs = if event.acs_fp.0 == 0 { setting.acs } else { event.acs_fp.0 };
+    let acs = if event.acs_fp.0 == 0 {
+        setting.acs
+    } else {
+        event.acs_fp.0
+    };
     if acs == 0 {
         return false;
     }
@@ -43,7 +51,11 @@ pub fn absorb(cold: &mut Cold, event: &Event, setting: &Setting, clock_ms: i64) 
             cold.challenges.remove(oldest.unwrap_or(0));
             gave_way = true;
         }
-        cold.challenges.push(Challenge { acs, opened_ms: clock_ms, ..Challenge::default() });
+        cold.challenges.push(Challenge {
+            acs,
+            opened_ms: clock_ms,
+            ..Challenge::default()
+        });
         cold.challenges.len() - 1
     });
     if let Some(challenge) = cold.challenges.get_mut(index) {
@@ -70,8 +82,7 @@ fn threeds(challenge: &mut Challenge, event: &Event, message: &Threeds, setting:
     }
     if let Some(status) = message.trans_status {
         challenge.status = status;
-        challenge.challenged |=
-            matches!(status, TransStatus::Challenge | TransStatus::Decoupled);
+        challenge.challenged |= matches!(status, TransStatus::Challenge | TransStatus::Decoupled);
         let frictionless = message.message == Message::ARes && status == TransStatus::Authenticated;
         if frictionless && challenge.stated == Method::Unknown {
             challenge.stated = Method::Frictionless;
@@ -80,7 +91,9 @@ fn threeds(challenge: &mut Challenge, event: &Event, message: &Threeds, setting:
     if let Some(method) = message.authentication_method {
         challenge.stated = stated(method);
     }
-    if message.challenge_cancel == Some(ChallengeCancel::Cardholder) && message.trans_status.is_none() {
+    if message.challenge_cancel == Some(ChallengeCancel::Cardholder)
+        && message.trans_status.is_none()
+    {
         challenge.status = TransStatus::NotAuthenticated;
     }
 }

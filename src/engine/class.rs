@@ -80,7 +80,10 @@ pub const MAX_MCC_GROUPS: usize = 15;
 impl ClassField {
     /// The class field that a feature is kept as; nothing for features that history does not keep.
     pub fn of_feature(feature: Feature) -> Option<Self> {
-        Self::TABLE.iter().find(|(known, _)| *known == feature).map(|(_, field)| *field)
+        Self::TABLE
+            .iter()
+            .find(|(known, _)| *known == feature)
+            .map(|(_, field)| *field)
     }
 
     /// Every feature that history keeps, with its field.
@@ -103,7 +106,10 @@ impl ClassField {
 
     /// The field with this number, as [`Filter`] names it.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::TABLE.iter().map(|(_, field)| *field).find(|field| *field as u8 == number)
+        Self::TABLE
+            .iter()
+            .map(|(_, field)| *field)
+            .find(|field| *field as u8 == number)
     }
 }
 
@@ -121,7 +127,10 @@ impl Class {
     }
 
     /// A fact's code.
-    #[expect(clippy::cast_possible_truncation, reason = "at most five bits are left")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most five bits are left"
+    )]
     pub const fn get(self, field: ClassField) -> u8 {
         let (shift, width) = LAYOUT[field as usize];
         (self.0 >> shift & ((1 << width) - 1)) as u8

@@ -32,6 +32,8 @@ pub struct Cold {
     pub holds: Vec<Standing>,
     /// Absences waited for, in order of asking.
     pub absences: Vec<Absence>,
+    /// The deadline for which this cardholder is in the engine's queue; 0 for none.
+    pub queued_ms: i64,
 }
 
 impl Cold {
@@ -53,7 +55,8 @@ impl Cold {
 
     /// Forgets challenges untouched for [`CHALLENGE_MS`] at `clock_ms`.
     pub fn prune(&mut self, clock_ms: i64) {
-        self.challenges.retain(|c| clock_ms - c.touched_ms < CHALLENGE_MS);
+        self.challenges
+            .retain(|c| clock_ms - c.touched_ms < CHALLENGE_MS);
     }
 
     /// Bytes on the heap, texts included.
@@ -219,7 +222,8 @@ pub struct Standing {
 
 impl Standing {
     fn next_deadline(&self) -> i64 {
-        self.acknowledge_by_ms.map_or(self.until_ms, |by| by.min(self.until_ms))
+        self.acknowledge_by_ms
+            .map_or(self.until_ms, |by| by.min(self.until_ms))
     }
 }
 

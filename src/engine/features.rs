@@ -154,7 +154,10 @@ pub fn network_accustomed(record: &Record, network: u32, day: u32) -> Option<boo
     if known::find(record, Kind::Network, network, day).is_some_and(|k| k.days_before(day) >= 1) {
         return Some(true);
     }
-    known::any(record, |k| k.kind == Kind::Network as u8 && k.days_before(day) >= 1).then_some(false)
+    known::any(record, |k| {
+        k.kind == Kind::Network as u8 && k.days_before(day) >= 1
+    })
+    .then_some(false)
 }
 
 /// A symbol or code as it is written; nothing for other types.
@@ -199,7 +202,10 @@ impl View<'_> {
 
     /// The response group, Mastercard's soft decline told apart.
     pub fn response(&self, payment: &Authorization) -> ResponseGroup {
-        let remote = matches!(payment.channel, Channel::Ecommerce | Channel::Moto | Channel::Recurring);
+        let remote = matches!(
+            payment.channel,
+            Channel::Ecommerce | Channel::Moto | Channel::Recurring
+        );
         let mastercard = || self.card().is_some_and(|card| card.has(Card::MASTERCARD));
         if self.event.str(payment.response_code) == "65" && remote && mastercard() {
             return ResponseGroup::ScaRequired;
@@ -213,15 +219,27 @@ impl View<'_> {
     }
 
     fn payment(&self) -> Option<&Authorization> {
-        if let Body::Authorization(payment) = &self.event.body { Some(payment) } else { None }
+        if let Body::Authorization(payment) = &self.event.body {
+            Some(payment)
+        } else {
+            None
+        }
     }
 
     fn threeds(&self) -> Option<&Threeds> {
-        if let Body::Threeds(message) = &self.event.body { Some(message) } else { None }
+        if let Body::Threeds(message) = &self.event.body {
+            Some(message)
+        } else {
+            None
+        }
     }
 
     fn eid(&self) -> Option<&Eid> {
-        if let Body::Eid(eid) = &self.event.body { Some(eid) } else { None }
+        if let Body::Eid(eid) = &self.event.body {
+            Some(eid)
+        } else {
+            None
+        }
     }
 
     fn base_minor(&self, amount_minor: i64) -> Option<i64> {
@@ -253,15 +271,15 @@ impl View<'_> {
     fn present_km(&self) -> Option<i64> {
         let marks = &self.record.marks;
         let here = Country::from_index(self.purchase?.country)?;
-        let there = (marks.present_s != 0).then(|| Country::from_index(marks.present_country))??;
+        let there =
+            (marks.present_s != 0).then(|| Country::from_index(marks.present_country))??;
         Some(i64::from(here.distance_km(there)))
     }
 
     fn after_soft_decline(&self) -> Option<bool> {
         let merchant = self.purchase?.merchant;
-        let newest = past::within(self.record, seconds(self.clock_ms), SOFT_DECLINE_S).find(|p| {
-            p.key == merchant && p.class.get(ClassField::Response) != 0
-        });
+        let newest = past::within(self.record, seconds(self.clock_ms), SOFT_DECLINE_S)
+            .find(|p| p.key == merchant && p.class.get(ClassField::Response) != 0);
         Some(newest.is_some_and(|p| {
             p.class.get(ClassField::Response) == ResponseGroup::ScaRequired.code()
         }))
@@ -269,11 +287,18 @@ impl View<'_> {
 
     fn ip_hosting(&self) -> Option<bool> {
         let asn = self.event.place.asn?;
-        let list = self.book.lists.iter().find(|list| list.name == HOSTING_LIST)?;
+        let list = self
+            .book
+            .lists
+            .iter()
+            .find(|list| list.name == HOSTING_LIST)?;
         Some(list.holds(&asn.to_string(), self.clock_ms))
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other features are not numbers of the event")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other features are not numbers of the event"
+    )]
     fn event_int(&self, feature: Feature) -> Option<i64> {
         match feature {
             Feature::Type => Some(i64::from(self.event.kind().code())),
@@ -316,7 +341,10 @@ impl View<'_> {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other features are not numbers of places")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other features are not numbers of places"
+    )]
     fn place_int(&self, feature: Feature) -> Option<i64> {
         match feature {
             Feature::HomeCountry => coded(self.record.marks.home),
@@ -332,11 +360,16 @@ impl View<'_> {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other features are not numbers of habits")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other features are not numbers of habits"
+    )]
     fn habit_int(&self, feature: Feature) -> Option<i64> {
         let day = self.day();
         match feature {
-            Feature::HistoryAge => Some((self.clock_ms - i64::from(self.record.first_s) * 1_000).max(0)),
+            Feature::HistoryAge => {
+                Some((self.clock_ms - i64::from(self.record.first_s) * 1_000).max(0))
+            }
             Feature::HistoryPayments => Some(i64::from(self.record.habit.payments)),
             Feature::AmountTail => self.record.habit.tail(self.purchase?.amount_minor?),
             Feature::MerchantDays => {
@@ -359,7 +392,10 @@ impl View<'_> {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all other features are no numbers")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other features are no numbers"
+    )]
     fn state_int(&self, feature: Feature) -> Option<i64> {
         let marks = &self.record.marks;
         match feature {
@@ -376,14 +412,18 @@ impl View<'_> {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all other features are no booleans")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other features are no booleans"
+    )]
     fn truth(&self, feature: Feature) -> Option<bool> {
         let marks = &self.record.marks;
         match feature {
             Feature::Late => Some(self.late),
-            Feature::OverBalance => {
-                Some(self.purchase?.amount_minor? > self.base_minor(self.payment()?.available_balance_minor?)?)
-            }
+            Feature::OverBalance => Some(
+                self.purchase?.amount_minor?
+                    > self.base_minor(self.payment()?.available_balance_minor?)?,
+            ),
             Feature::MerchantAbroad => self.merchant_abroad(),
             Feature::MerchantCountryAccustomed => {
                 country_accustomed(self.record, self.purchase?.country, self.day())
@@ -398,28 +438,39 @@ impl View<'_> {
                 network_accustomed(self.record, self.event.place.network, self.day())
             }
             Feature::IpHosting => self.ip_hosting(),
-            Feature::PhoneReplaced => (marks.phone_s != 0).then(|| marks.has(Marks::PHONE_REPLACED)),
-            Feature::PhoneAbroad => self.abroad(marks.phone_country),
-            Feature::AppActivationAccustomed => (marks.app_s != 0 && marks.has(Marks::APP_PLACE_KNOWN))
-                .then(|| marks.has(Marks::APP_ACCUSTOMED)),
-            Feature::CardBlocked => {
-                Some(self.card().is_some_and(|c| c.has(Card::BLOCKED) || c.has(Card::PIN_LOCKED)))
+            Feature::PhoneReplaced => {
+                (marks.phone_s != 0).then(|| marks.has(Marks::PHONE_REPLACED))
             }
+            Feature::PhoneAbroad => self.abroad(marks.phone_country),
+            Feature::AppActivationAccustomed => (marks.app_s != 0
+                && marks.has(Marks::APP_PLACE_KNOWN))
+            .then(|| marks.has(Marks::APP_ACCUSTOMED)),
+            Feature::CardBlocked => Some(
+                self.card()
+                    .is_some_and(|c| c.has(Card::BLOCKED) || c.has(Card::PIN_LOCKED)),
+            ),
             Feature::CardInternetClosed => {
                 Some(self.card().is_some_and(|c| c.has(Card::INTERNET_CLOSED)))
             }
-            Feature::BypassActive => {
-                Some(self.card().is_some_and(|c| seconds(self.clock_ms) < c.bypass_until_s))
-            }
+            Feature::BypassActive => Some(
+                self.card()
+                    .is_some_and(|c| seconds(self.clock_ms) < c.bypass_until_s),
+            ),
             Feature::EidBlocked => Some(marks.has(Marks::EID_BLOCKED)),
             Feature::AfterSoftDecline => self.after_soft_decline(),
-            Feature::HoldActive => Some(crate::engine::holds::in_force(
-                self.record, self.event.card_fp.0, self.clock_ms).next().is_some()),
+            Feature::HoldActive => Some(
+                crate::engine::holds::in_force(self.record, self.event.card_fp.0, self.clock_ms)
+                    .next()
+                    .is_some(),
+            ),
             _ => self.challenge_truth(feature),
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all other features are no booleans")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other features are no booleans"
+    )]
     fn challenge_truth(&self, feature: Feature) -> Option<bool> {
         match feature {
             Feature::ChallengeKnown => Some(self.challenge.is_some()),
@@ -432,10 +483,16 @@ impl View<'_> {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all other features are no texts")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other features are no texts"
+    )]
     fn words(&self, feature: Feature) -> Option<&str> {
         let span = match feature {
-            Feature::Eci => self.payment().map(|p| p.eci).or(self.threeds().map(|t| t.eci))?,
+            Feature::Eci => self
+                .payment()
+                .map(|p| p.eci)
+                .or(self.threeds().map(|t| t.eci))?,
             Feature::Exemption => self.payment()?.exemption,
             Feature::TransStatusReason => self.threeds()?.trans_status_reason,
             Feature::Phone => match &self.event.body {
@@ -472,14 +529,21 @@ impl View<'_> {
     }
 
     /// Why a slot is unknown, in words for `not_available`.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "one sentence serves the rest")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "one sentence serves the rest"
+    )]
     pub fn why_unknown(&self, slot: Slot) -> &'static str {
         let Some(feature) = Feature::of_slot(slot) else {
             return "not enough history yet";
         };
         match feature {
-            Feature::IpCountry | Feature::IpAbroad | Feature::IpCountryAccustomed
-            | Feature::IpNetworkAccustomed | Feature::IpAsn | Feature::IpHosting => {
+            Feature::IpCountry
+            | Feature::IpAbroad
+            | Feature::IpCountryAccustomed
+            | Feature::IpNetworkAccustomed
+            | Feature::IpAsn
+            | Feature::IpHosting => {
                 if self.event.ip.is_none() {
                     "the event gives no address"
                 } else if matches!(feature, Feature::IpAsn | Feature::IpHosting) {
@@ -492,16 +556,29 @@ impl View<'_> {
                 "no rate for this currency"
             }
             Feature::AvailableBalanceMinor | Feature::OverBalance => "the event gives no balance",
-            Feature::HomeCountry | Feature::MerchantAbroad | Feature::PhoneAbroad
+            Feature::HomeCountry
+            | Feature::MerchantAbroad
+            | Feature::PhoneAbroad
             | Feature::MerchantCountryAccustomed => "the home country or the other is not known",
             Feature::AmountZ | Feature::AmountTail | Feature::HourShare => "not enough history yet",
-            Feature::PhoneLinkAge | Feature::PhoneLinkChannel | Feature::PhoneReplaced
-            | Feature::AppActivationAge | Feature::AppActivationAccustomed | Feature::CardAge
-            | Feature::CardUnblockAge | Feature::PresentAge | Feature::PresentKm
+            Feature::PhoneLinkAge
+            | Feature::PhoneLinkChannel
+            | Feature::PhoneReplaced
+            | Feature::AppActivationAge
+            | Feature::AppActivationAccustomed
+            | Feature::CardAge
+            | Feature::CardUnblockAge
+            | Feature::PresentAge
+            | Feature::PresentKm
             | Feature::PresentSpeedKmh => "never seen of this cardholder",
-            Feature::Channel | Feature::Security | Feature::Response | Feature::TransStatus
+            Feature::Channel
+            | Feature::Security
+            | Feature::Response
+            | Feature::TransStatus
             | Feature::MerchantCountry => "the code is not known",
-            _ if self.event.acs_fp.0 != 0 && self.challenge.is_none() => "the challenge was not seen",
+            _ if self.event.acs_fp.0 != 0 && self.challenge.is_none() => {
+                "the challenge was not seen"
+            }
             _ => "not given",
         }
     }
@@ -529,7 +606,9 @@ impl Facts for View<'_> {
             Some(Feature::AmountZ) => self.record.habit.robust_z(self.purchase?.amount_minor?),
             Some(Feature::HourShare) => self.record.habit.hour_share(self.event.at.hour()),
             Some(_) => None,
-            None => self.aggregate(slot).map(|bits| f64::from_bits(bits.cast_unsigned())),
+            None => self
+                .aggregate(slot)
+                .map(|bits| f64::from_bits(bits.cast_unsigned())),
         }
     }
 

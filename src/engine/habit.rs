@@ -42,7 +42,9 @@ pub struct Habit {
 /// log2 of a positive amount in 1/256, linear between powers of two (off by at most 0.09 octaves);
 /// 0 for amounts below 1.
 pub fn log2_256(amount_minor: i64) -> i32 {
-    let Ok(amount) = u64::try_from(amount_minor) else { return 0 };
+    let Ok(amount) = u64::try_from(amount_minor) else {
+        return 0;
+    };
     if amount == 0 {
         return 0;
     }
@@ -56,7 +58,9 @@ pub fn level_up(amount_minor: i64) -> u8 {
     if amount_minor <= 0 {
         return 0;
     }
-    (1..=u8::MAX).find(|level| amount_of_level(*level) >= amount_minor).unwrap_or(u8::MAX)
+    (1..=u8::MAX)
+        .find(|level| amount_of_level(*level) >= amount_minor)
+        .unwrap_or(u8::MAX)
 }
 
 /// The amount of a level: 2^(level/8), linear between powers of two, in minor units.
@@ -78,8 +82,7 @@ impl Habit {
         self.weight = self.weight * kept + 1.0;
         let delta = x - self.mean;
         self.mean += delta / self.weight;
-        self.variance =
-            (1.0 - 1.0 / self.weight) * (self.variance + delta * delta / self.weight);
+        self.variance = (1.0 - 1.0 / self.weight) * (self.variance + delta * delta / self.weight);
         self.updated_s = self.updated_s.max(at_s);
         bump(&mut self.octaves, octave_bin(log));
         bump(&mut self.parts, usize::from(hour / 3));
@@ -177,7 +180,10 @@ mod tests {
     fn a_level_is_never_below_its_amount_and_at_most_an_eighth_octave_above() {
         for amount in [1_i64, 2, 9, 100, 12_345, 3_388_211, 2_000_000_000] {
             let up = amount_of_level(level_up(amount));
-            assert!(up >= amount && up <= amount + amount / 7 + 1, "{amount} -> {up}");
+            assert!(
+                up >= amount && up <= amount + amount / 7 + 1,
+                "{amount} -> {up}"
+            );
         }
         assert_eq!(level_up(0), 0);
     }

@@ -22,12 +22,16 @@ const FRESH_S: u32 = 24 * 3_600;
 /// The holds in force on a card at a moment, in order of asking. A card of 0 (an event without
 /// one) is bound by holds on every card only.
 pub fn in_force(record: &Record, card: u64, clock_ms: i64) -> impl Iterator<Item = &Standing> {
-    record.cold.iter().flat_map(|cold| &cold.holds).filter(move |hold| {
-        clock_ms < hold.until_ms
-            && hold.card.as_ref().is_none_or(|token| {
-                card != 0 && cards::same(record, Fingerprint::of(token).0, card)
-            })
-    })
+    record
+        .cold
+        .iter()
+        .flat_map(|cold| &cold.holds)
+        .filter(move |hold| {
+            clock_ms < hold.until_ms
+                && hold.card.as_ref().is_none_or(|token| {
+                    card != 0 && cards::same(record, Fingerprint::of(token).0, card)
+                })
+        })
 }
 
 /// What the holds in force say of an attempt.
@@ -68,7 +72,11 @@ pub fn judge<'a>(
 }
 
 fn demand_decline(event: &Event) -> Advice {
-    if matches!(event.body, Body::Eid(_)) { Advice::Allow } else { Advice::Decline }
+    if matches!(event.body, Body::Eid(_)) {
+        Advice::Allow
+    } else {
+        Advice::Decline
+    }
 }
 
 fn demand_step_up(
@@ -93,11 +101,17 @@ fn demand_step_up(
         Body::Threeds(_) => Advice::StepUp,
         Body::Eid(eid) => {
             let pays = matches!(eid.purpose, Some(Purpose::Payment));
-            if pays && hold.methods_refused.refuses(Method::Eid) { Advice::StepUp } else { Advice::Allow }
+            if pays && hold.methods_refused.refuses(Method::Eid) {
+                Advice::StepUp
+            } else {
+                Advice::Allow
+            }
         }
-        Body::Otp(_) | Body::Enrolment(_) | Body::Card(_) | Body::Disposition(_) | Body::Hold(_) => {
-            Advice::Allow
-        }
+        Body::Otp(_)
+        | Body::Enrolment(_)
+        | Body::Card(_)
+        | Body::Disposition(_)
+        | Body::Hold(_) => Advice::Allow,
     }
 }
 
@@ -109,7 +123,9 @@ pub fn satisfies(record: &Record, challenge: &Challenge, hold: &Standing) -> boo
     let fresh_since = seconds(hold.from_ms).saturating_sub(FRESH_S);
     let fresh = match method {
         Method::Otp => record.marks.phone_s >= fresh_since && record.marks.phone_s != 0,
-        Method::EidApp | Method::Eid => record.marks.app_s >= fresh_since && record.marks.app_s != 0,
+        Method::EidApp | Method::Eid => {
+            record.marks.app_s >= fresh_since && record.marks.app_s != 0
+        }
         Method::EidCodeCard | Method::EidCodeToken | Method::Other => false,
         Method::Frictionless | Method::Unknown => return false,
     };
@@ -136,11 +152,24 @@ pub struct Request<'a> {
 }
 
 /// Asks for a hold: a new one, or more of one that the same pattern asked for already.
-pub fn request(cold: &mut Cold, cardholder: &str, request: &Request<'_>, at_ms: i64, effects: &mut Vec<Effect>) -> bool {
-    let card = if request.plan.all_cards { None } else { request.card.map(str::to_owned) };
+pub fn request(
+    cold: &mut Cold,
+    cardholder: &str,
+    request: &Request<'_>,
+    at_ms: i64,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let card = if request.plan.all_cards {
+        None
+    } else {
+        request.card.map(str::to_owned)
+    };
     let until_ms = at_ms + request.plan.for_ms;
     let same = cold.holds.iter_mut().find(|hold| {
-        hold.pattern == *request.pattern && hold.kind == request.plan.kind && hold.card == card && at_ms < hold.until_ms
+        hold.pattern == *request.pattern
+            && hold.kind == request.plan.kind
+            && hold.card == card
+            && at_ms < hold.until_ms
     });
     if let Some(hold) = same {
         let refused = hold.methods_refused.union(request.plan.methods_refused);
@@ -157,7 +186,13 @@ pub fn request(cold: &mut Cold, cardholder: &str, request: &Request<'_>, at_ms: 
         cold.holds.remove(soonest.unwrap_or(0));
     }
     let hold = Standing {
-        id: EffectId::derive(cardholder, "hold", request.pattern, request.cause, request.ordinal),
+        id: EffectId::derive(
+            cardholder,
+            "hold",
+            request.pattern,
+            request.cause,
+            request.ordinal,
+        ),
         pattern: Arc::clone(request.pattern),
         card,
         kind: request.plan.kind,
@@ -176,11 +211,22 @@ pub fn request(cold: &mut Cold, cardholder: &str, request: &Request<'_>, at_ms: 
 
 /// Absorbs a step that an edge took: delivery, acknowledgement, enforcement, release. A step of a
 /// hold that does not stand, or one that was taken before, changes nothing.
-pub fn step(cold: &mut Cold, cardholder: &str, policy: &Policy, id: &str, step: &HoldStep, at_ms: i64, effects: &mut Vec<Effect>) {
-    let Some(index) = EffectId::parse(id).and_then(|id| cold.holds.iter().position(|h| h.id == id)) else {
+pub fn step(
+    cold: &mut Cold,
+    cardholder: &str,
+    policy: &Policy,
+    id: &str,
+    step: &HoldStep,
+    at_ms: i64,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(index) = EffectId::parse(id).and_then(|id| cold.holds.iter().position(|h| h.id == id))
+    else {
         return;
     };
-    let Some(hold) = cold.holds.get_mut(index) else { return };
+    let Some(hold) = cold.holds.get_mut(index) else {
+        return;
+    };
     let next = if step.action == Action::Released {
         HoldState::Released
     } else if step.action == Action::Delivered && hold.state == HoldState::Requested {
@@ -191,7 +237,8 @@ pub fn step(cold: &mut Cold, cardholder: &str, policy: &Policy, id: &str, step: 
         return;
     };
     hold.state = next;
-    hold.acknowledge_by_ms = (next == HoldState::Delivered).then_some(at_ms + policy.acknowledge_ms);
+    hold.acknowledge_by_ms =
+        (next == HoldState::Delivered).then_some(at_ms + policy.acknowledge_ms);
     effects.push(told(hold, cardholder, at_ms));
     if next == HoldState::Released {
         cold.holds.remove(index);

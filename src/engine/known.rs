@@ -80,7 +80,11 @@ impl Known {
 
     /// On how many days before day `day` it was used.
     pub fn days_before(self, day: u32) -> u8 {
-        if self.age_days(day) == 0 { self.days - 1 } else { self.days }
+        if self.age_days(day) == 0 {
+            self.days - 1
+        } else {
+            self.days
+        }
     }
 }
 
@@ -91,7 +95,9 @@ fn low_byte(word: u32) -> u8 {
 
 /// The entry of a place, where the cardholder has one that still counts on day `day`.
 pub fn find(record: &Record, kind: Kind, key: u32, day: u32) -> Option<Known> {
-    position(record, kind, key).map(|(_, known)| known).filter(|k| k.age_days(day) <= FORGOTTEN_DAYS)
+    position(record, kind, key)
+        .map(|(_, known)| known)
+        .filter(|k| k.age_days(day) <= FORGOTTEN_DAYS)
 }
 
 /// Whether any entry passes a test.
@@ -105,7 +111,11 @@ pub fn note(record: &mut Record, kind: Kind, key: u32, day: u32, level: u8) {
     if let Some((index, mut known)) = position(record, kind, key) {
         let age = known.age_days(day);
         if age > FORGOTTEN_DAYS && age < DAY_CYCLE / 2 {
-            known = Known { days: 0, level: 0, ..known };
+            known = Known {
+                days: 0,
+                level: 0,
+                ..known
+            };
         }
         // A late event (age near the whole cycle) lies before the last day: its day was counted or is lost.
         if age > 0 && age < DAY_CYCLE / 2 {
@@ -114,15 +124,22 @@ pub fn note(record: &mut Record, kind: Kind, key: u32, day: u32, level: u8) {
         }
         known.level = known.level.max(level);
         let words = known.words();
-        if let Some(slot) =
-            record.section_mut(Section::Known).get_mut(index * KNOWN_WORDS..(index + 1) * KNOWN_WORDS)
+        if let Some(slot) = record
+            .section_mut(Section::Known)
+            .get_mut(index * KNOWN_WORDS..(index + 1) * KNOWN_WORDS)
         {
             slot.copy_from_slice(&words);
         }
         return;
     }
     make_room(record, kind, day);
-    let known = Known { kind: kind as u8, key, days: 1, last_day: day % DAY_CYCLE, level };
+    let known = Known {
+        kind: kind as u8,
+        key,
+        days: 1,
+        last_day: day % DAY_CYCLE,
+        level,
+    };
     let index = record.section(Section::Known).len() / KNOWN_WORDS;
     record.insert(Section::Known, index, known.words());
 }

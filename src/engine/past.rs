@@ -32,7 +32,13 @@ pub struct Past {
 impl Past {
     fn read(words: &[u32; PAST_WORDS]) -> Self {
         let [at_s, amount, low, high, key, id] = *words;
-        Self { at_s, amount, class: Class(join(low, high)), key, id }
+        Self {
+            at_s,
+            amount,
+            class: Class(join(low, high)),
+            key,
+            id,
+        }
     }
 
     fn words(self) -> [u32; PAST_WORDS] {
@@ -43,17 +49,26 @@ impl Past {
 
 /// The events of history, oldest first.
 pub fn entries(record: &Record) -> impl DoubleEndedIterator<Item = Past> + '_ {
-    record.section(Section::Past).as_chunks::<PAST_WORDS>().0.iter().map(Past::read)
+    record
+        .section(Section::Past)
+        .as_chunks::<PAST_WORDS>()
+        .0
+        .iter()
+        .map(Past::read)
 }
 
 /// The events within a span before `clock_s`: those less than `span_s` seconds old, newest first.
 pub fn within(record: &Record, clock_s: u32, span_s: u32) -> impl Iterator<Item = Past> + '_ {
-    entries(record).rev().take_while(move |past| clock_s.saturating_sub(past.at_s) < span_s)
+    entries(record)
+        .rev()
+        .take_while(move |past| clock_s.saturating_sub(past.at_s) < span_s)
 }
 
 /// Forgets what is a day old or older at `clock_s`.
 pub fn prune(record: &mut Record, clock_s: u32) {
-    let old = entries(record).take_while(|past| clock_s.saturating_sub(past.at_s) >= KEPT_S).count();
+    let old = entries(record)
+        .take_while(|past| clock_s.saturating_sub(past.at_s) >= KEPT_S)
+        .count();
     record.remove::<PAST_WORDS>(Section::Past, 0, old);
 }
 
@@ -68,15 +83,25 @@ pub fn insert(record: &mut Record, past: Past, clock_s: u32) -> bool {
     if full {
         drop_one(record);
     }
-    let later = entries(record).rev().take_while(|known| known.at_s > past.at_s).count();
+    let later = entries(record)
+        .rev()
+        .take_while(|known| known.at_s > past.at_s)
+        .count();
     let index = usize::from(record.counts().past) - later;
     record.insert(Section::Past, index, past.words());
     full
 }
 
 /// Changes the entry of an authorization by its id, where it is still kept; returns it as it was.
-pub fn change(record: &mut Record, id: u32, type_code: u8, change: impl Fn(&mut Past)) -> Option<Past> {
-    let (entries, _) = record.section_mut(Section::Past).as_chunks_mut::<PAST_WORDS>();
+pub fn change(
+    record: &mut Record,
+    id: u32,
+    type_code: u8,
+    change: impl Fn(&mut Past),
+) -> Option<Past> {
+    let (entries, _) = record
+        .section_mut(Section::Past)
+        .as_chunks_mut::<PAST_WORDS>();
     let words = entries.iter_mut().rev().find(|words| {
         let past = Past::read(words);
         past.id == id && past.class.type_code() == type_code
@@ -98,8 +123,9 @@ fn drop_one(record: &mut Record) {
     }
     let most = counts.iter().max().copied().unwrap_or(0);
     let most_of = counts.iter().position(|count| *count == most).unwrap_or(0);
-    let oldest =
-        entries(record).position(|past| usize::from(past.class.type_code()) == most_of).unwrap_or(0);
+    let oldest = entries(record)
+        .position(|past| usize::from(past.class.type_code()) == most_of)
+        .unwrap_or(0);
     record.remove::<PAST_WORDS>(Section::Past, oldest, 1);
 }
 
@@ -109,7 +135,13 @@ mod tests {
     use crate::engine::class::ClassField;
 
     fn past(at_s: u32, kind: u8, id: u32) -> Past {
-        Past { at_s, amount: 1, class: Class::default().with(ClassField::Type, kind), key: 0, id }
+        Past {
+            at_s,
+            amount: 1,
+            class: Class::default().with(ClassField::Type, kind),
+            key: 0,
+            id,
+        }
     }
 
     #[test]
@@ -131,8 +163,16 @@ mod tests {
         for (at, id) in [(1_000, 1), (3_000, 2), (2_000, 3), (2_000, 4)] {
             insert(&mut record, past(at, 1, id), 3_000);
         }
-        assert_eq!(entries(&record).map(|p| p.id).collect::<Vec<_>>(), [1, 3, 4, 2]);
-        assert_eq!(within(&record, 3_000, 1_001).map(|p| p.id).collect::<Vec<_>>(), [2, 4, 3]);
+        assert_eq!(
+            entries(&record).map(|p| p.id).collect::<Vec<_>>(),
+            [1, 3, 4, 2]
+        );
+        assert_eq!(
+            within(&record, 3_000, 1_001)
+                .map(|p| p.id)
+                .collect::<Vec<_>>(),
+            [2, 4, 3]
+        );
         insert(&mut record, past(2_000 + 86_400, 1, 5), 2_000 + 86_400);
         assert_eq!(entries(&record).map(|p| p.id).collect::<Vec<_>>(), [2, 5]);
     }

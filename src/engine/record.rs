@@ -173,7 +173,10 @@ impl Record {
     /// Touches the words' cache lines, so that the loads of many records overlap. The sum has no
     /// meaning; it keeps the loads alive.
     pub fn touch(&self) -> u64 {
-        self.words.iter().step_by(16).fold(self.key, |sum, word| sum ^ u64::from(*word))
+        self.words
+            .iter()
+            .step_by(16)
+            .fold(self.key, |sum, word| sum ^ u64::from(*word))
     }
 
     /// Where a section lies, in words.
@@ -230,7 +233,8 @@ impl Record {
     /// Gives back memory that the record has not used for a while.
     pub fn shrink(&mut self) {
         if self.words.capacity() > self.words.len() + 2 * GROWTH_WORDS {
-            self.words.shrink_to(self.words.len().next_multiple_of(GROWTH_WORDS));
+            self.words
+                .shrink_to(self.words.len().next_multiple_of(GROWTH_WORDS));
         }
     }
 

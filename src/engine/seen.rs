@@ -21,7 +21,9 @@ pub fn contains(record: &Record, id: u64, clock_ms: i64) -> bool {
     let now = seconds(clock_ms);
     let [low, high] = entry(id, 0);
     let (entries, _) = record.section(Section::Seen).as_chunks::<SEEN_WORDS>();
-    entries.iter().any(|[l, h]| *l == low && h >> 19 == high >> 19 && age(*h, now) <= HORIZON_S)
+    entries
+        .iter()
+        .any(|[l, h]| *l == low && h >> 19 == high >> 19 && age(*h, now) <= HORIZON_S)
 }
 
 /// Notes an id; prunes what is beyond the horizon. Returns whether one had to give way.
@@ -46,7 +48,10 @@ pub fn prune(record: &mut Record, clock_ms: i64) {
     } else {
         // In order of arrival, so the clock of the entries never falls.
         let (entries, _) = record.section(Section::Seen).as_chunks::<SEEN_WORDS>();
-        entries.iter().take_while(|[_, high]| age(*high, now) > HORIZON_S).count()
+        entries
+            .iter()
+            .take_while(|[_, high]| age(*high, now) > HORIZON_S)
+            .count()
     };
     record.remove::<SEEN_WORDS>(Section::Seen, 0, old);
 }
@@ -85,7 +90,11 @@ mod tests {
         let mut record = Record::new(1, "p", 0);
         note(&mut record, 77, 0);
         for cycles in 1..5 {
-            assert!(!contains(&record, 77, cycles * i64::from(CYCLE_S) * 1_000 + 5_000));
+            assert!(!contains(
+                &record,
+                77,
+                cycles * i64::from(CYCLE_S) * 1_000 + 5_000
+            ));
         }
         // Kept alive by other events, the entry goes when its time has come.
         for step in 1..30 {

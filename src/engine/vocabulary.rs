@@ -32,7 +32,12 @@ const BUY: Types = AUTH | TDS | OTP | EID;
 pub static COUNTRY: CodeKind = CodeKind {
     name: "country",
     parse: |text| Country::parse(text).map(|c| u32::from(c.index())),
-    show: |code| u8::try_from(code).ok().and_then(Country::from_index).map_or_else(String::new, |c| c.to_string()),
+    show: |code| {
+        u8::try_from(code)
+            .ok()
+            .and_then(Country::from_index)
+            .map_or_else(String::new, |c| c.to_string())
+    },
     hint: "two capital letters of ISO 3166-1, such as \"DK\"",
 };
 /// An ISO 4217 literal.

@@ -4,7 +4,8 @@
 
 use super::MAX_CLASS_SETS;
 use super::scheme::{Facts, Field, Slot, Type, kind_in};
-use super::tree::{Met, Truth};
+use super::syntax::Compare;
+use super::tree::{Met, Truth, Whole};
 
 /// Most conjunctions kept on the way: they may shrink again, but their product must stay cheap.
 const MAX_INTERIM_SETS: usize = 256;
@@ -31,7 +32,7 @@ pub fn guards(root: &Truth, fields: &Fields) -> Vec<(Slot, u64)> {
 
 /// See [`super::Program::class_sets`].
 pub fn class_sets(root: &Truth, fields: &Fields) -> Option<Vec<Conjunction>> {
-    let sets = sets(root, true, fields)?;
+    let sets = sets(root, fields).yes?;
     (sets.len() <= MAX_CLASS_SETS).then_some(sets)
 }
 
@@ -112,110 +113,166 @@ fn narrow(conjunction: &mut Conjunction, slot: Slot, mask: u64, all: u64) {
     }
 }
 
-/// Where the condition is definitely true (`wanted`) or definitely false, as a disjunction of conjunctions.
-fn sets(truth: &Truth, wanted: bool, fields: &Fields) -> Option<Vec<Conjunction>> {
-    if let Some((slot, answers)) = single(truth, fields) {
-        let mask = if wanted { answers.yes } else { answers.no };
-        if mask & 1 == 1 {
-            return None;
+/// Where a condition is definitely true and where definitely false, each as a disjunction of conjunctions, or `None` where
+/// classes cannot say; both at once, since each half of one condition may need both of another.
+#[derive(Clone)]
+struct Sets {
+    yes: Option<Vec<Conjunction>>,
+    no: Option<Vec<Conjunction>>,
+}
+
+impl Sets {
+    const UNSAID: Self = Self {
+        yes: None,
+        no: None,
+    };
+
+    fn negated(self) -> Self {
+        Self {
+            yes: self.no,
+            no: self.yes,
         }
-        return Some(if mask == 0 {
-            Vec::new()
-        } else {
-            vec![vec![(slot, mask)]]
-        });
     }
+
+    fn both(self, other: Self) -> Self {
+        Self {
+            yes: product(self.yes, other.yes),
+            no: union(self.no, other.no),
+        }
+    }
+
+    fn choice(condition: Self, yes: Self, no: Self) -> Self {
+        Self {
+            yes: union(
+                product(condition.yes.clone(), yes.yes),
+                product(condition.no.clone(), no.yes),
+            ),
+            no: union(product(condition.yes, yes.no), product(condition.no, no.no)),
+        }
+    }
+
+    fn either(self, other: Self) -> Self {
+        self.negated().both(other.negated()).negated()
+    }
+}
+
+fn sets(truth: &Truth, fields: &Fields) -> Sets {
+    if let Some((slot, answers)) = single(truth, fields) {
+        let said = |mask: u64| match mask {
+            0 => Some(Vec::new()),
+            _ => (mask & 1 == 0).then(|| vec![vec![(slot, mask)]]),
+        };
+        return Sets {
+            yes: said(answers.yes),
+            no: said(answers.no),
+        };
+    }
+    let (always, never) = (Some(vec![Vec::new()]), Some(Vec::new()));
     match truth {
-        Truth::Const(value) => Some(if *value == Some(wanted) {
-            vec![Vec::new()]
-        } else {
-            Vec::new()
-        }),
-        Truth::Not(inner) => sets(inner, !wanted, fields),
-        Truth::And(parts) | Truth::Or(parts) => {
-            let together = matches!(truth, Truth::And(_)) == wanted;
-            let start = if together {
-                vec![Vec::new()]
-            } else {
-                Vec::new()
+        Truth::Const(Some(true)) => Sets {
+            yes: always,
+            no: never,
+        },
+        Truth::Const(Some(false)) => Sets {
+            yes: never,
+            no: always,
+        },
+        Truth::Const(None) => Sets {
+            yes: never.clone(),
+            no: never,
+        },
+        Truth::Not(inner) => sets(inner, fields).negated(),
+        Truth::And(parts) => {
+            let start = Sets {
+                yes: always,
+                no: never,
             };
-            parts.iter().try_fold(start, |so_far, part| {
-                let more = sets(part, wanted, fields)?;
-                if together {
-                    product(&so_far, &more)
-                } else {
-                    union(so_far, more)
-                }
-            })
+            parts
+                .iter()
+                .fold(start, |so_far, part| so_far.both(sets(part, fields)))
+        }
+        Truth::Or(parts) => {
+            let start = Sets {
+                yes: never,
+                no: always,
+            };
+            parts
+                .iter()
+                .fold(start, |so_far, part| so_far.either(sets(part, fields)))
         }
         Truth::If(three) => {
             let [condition, yes, no] = &**three;
-            let yes = product(&sets(condition, true, fields)?, &sets(yes, wanted, fields)?)?;
-            let no = product(&sets(condition, false, fields)?, &sets(no, wanted, fields)?)?;
-            union(yes, no)
+            Sets::choice(sets(condition, fields), sets(yes, fields), sets(no, fields))
         }
         Truth::Same { equal, sides } => {
             let [left, right] = &**sides;
-            let both =
-                |a: bool, b: bool| product(&sets(left, a, fields)?, &sets(right, b, fields)?);
-            let alike = *equal == wanted;
-            union(both(true, alike)?, both(false, !alike)?)
+            let right = sets(right, fields);
+            let same = Sets::choice(sets(left, fields), right.clone(), right.negated());
+            if *equal { same } else { same.negated() }
         }
-        Truth::IntCompare(compare, sides) => pairs(*compare, sides, wanted, fields),
+        Truth::IntCompare(Compare::Eq, sides) => pairs(sides, fields),
+        Truth::IntCompare(Compare::Ne, sides) => pairs(sides, fields).negated(),
         Truth::Slot(_)
         | Truth::Class { .. }
         | Truth::Has(..)
         | Truth::Listed { .. }
         | Truth::IntSlot { .. }
         | Truth::FloatSlot { .. }
+        | Truth::IntCompare(..)
         | Truth::FloatCompare(..)
         | Truth::TextSame { .. }
         | Truth::IntIn(_)
         | Truth::FloatIn(_)
         | Truth::TextIn(_)
-        | Truth::Affix(..) => None,
+        | Truth::Affix(..) => Sets::UNSAID,
     }
 }
 
-/// Two symbols compared with each other, code by code.
-fn pairs(
-    compare: super::syntax::Compare,
-    sides: &[super::tree::Whole; 2],
-    wanted: bool,
-    fields: &Fields,
-) -> Option<Vec<Conjunction>> {
-    use super::syntax::Compare;
-    use super::tree::Whole;
+/// Two symbols of one set that are the same, code by code.
+fn pairs(sides: &[Whole; 2], fields: &Fields) -> Sets {
     let [Whole::Slot(left), Whole::Slot(right)] = sides else {
-        return None;
+        return Sets::UNSAID;
     };
-    let (count, other) = (codes(fields, *left)?, codes(fields, *right)?);
-    let equal = match compare {
-        Compare::Eq => wanted,
-        Compare::Ne => !wanted,
-        Compare::Lt | Compare::Le | Compare::Gt | Compare::Ge => return None,
+    let Some(count) = codes(fields, *left) else {
+        return Sets::UNSAID;
     };
-    let all = (1..=other).fold(0_u64, |mask, code| mask | (1 << code));
-    let mut sets = Vec::new();
-    for code in 1..=count {
-        let mine = 1_u64 << code;
-        let theirs = if equal { mine } else { all & !mine };
-        let mut conjunction = vec![(*left, mine), (*right, theirs)];
-        conjunction.sort_unstable();
-        if theirs != 0 {
-            sets.push(conjunction);
-        }
+    let all = (1..=count).fold(0_u64, |mask, code| mask | (1 << code));
+    let each = |theirs: fn(u64, u64) -> u64| {
+        let sets = (1..=count).map(|code| {
+            let mine = 1_u64 << code;
+            let mut conjunction = vec![(*left, mine), (*right, theirs(mine, all))];
+            conjunction.sort_unstable();
+            conjunction
+        });
+        Some(
+            sets.filter(|set| set.iter().all(|(_, mask)| *mask != 0))
+                .collect(),
+        )
+    };
+    Sets {
+        yes: each(|mine, _| mine),
+        no: each(|mine, all| all & !mine),
     }
-    Some(sets)
 }
 
-fn product(left: &[Conjunction], right: &[Conjunction]) -> Option<Vec<Conjunction>> {
+/// Both hold; where one never does, nothing needs to be known of the other.
+fn product(
+    left: Option<Vec<Conjunction>>,
+    right: Option<Vec<Conjunction>>,
+) -> Option<Vec<Conjunction>> {
+    if [&left, &right]
+        .into_iter()
+        .any(|sets| sets.as_ref().is_some_and(Vec::is_empty))
+    {
+        return Some(Vec::new());
+    }
+    let (left, right) = (left?, right?);
     if left.len() * right.len() > MAX_INTERIM_SETS {
         return None;
     }
     let mut sets = Vec::new();
-    for one in left {
-        for other in right {
+    for one in &left {
+        for other in &right {
             let mut both = one.clone();
             other
                 .iter()
@@ -228,9 +285,14 @@ fn product(left: &[Conjunction], right: &[Conjunction]) -> Option<Vec<Conjunctio
     Some(simplified(sets))
 }
 
-fn union(mut left: Vec<Conjunction>, right: Vec<Conjunction>) -> Option<Vec<Conjunction>> {
-    left.extend(right);
-    (left.len() <= MAX_INTERIM_SETS).then(|| simplified(left))
+/// One of them holds.
+fn union(
+    left: Option<Vec<Conjunction>>,
+    right: Option<Vec<Conjunction>>,
+) -> Option<Vec<Conjunction>> {
+    let mut sets = left?;
+    sets.extend(right?);
+    (sets.len() <= MAX_INTERIM_SETS).then(|| simplified(sets))
 }
 
 /// Drops what another conjunction covers, and merges two that differ in one test.

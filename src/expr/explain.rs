@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::Faults;
 use super::check::Checker;
+use super::duration::show_duration;
 use super::lex::lex;
 use super::scheme::{Facts, Field, Scheme, Slot, Type, kind_in};
 use super::syntax::{Ast, Node};
@@ -126,31 +127,9 @@ fn shown<F: Facts>(slot: Slot, kind: &Type, facts: &mut F) -> Option<String> {
         Type::Bool => facts.boolean(slot)?.to_string(),
         Type::Int(_) => facts.int(slot)?.to_string(),
         Type::Float(_) => format!("{:?}", facts.float(slot)?),
-        Type::Duration => shown_duration(facts.int(slot)?),
+        Type::Duration => show_duration(facts.int(slot)?),
         Type::Text => format!("{:?}", facts.text(slot)?),
         Type::Symbol(symbols) => format!("{:?}", symbols.word(facts.int(slot)?)?),
         Type::Code(kind) => format!("{:?}", (kind.show)(u32::try_from(facts.int(slot)?).ok()?)),
     })
-}
-
-/// A span of time in the units of `duration`.
-pub fn shown_duration(span_ms: i64) -> String {
-    let mut rest = span_ms.unsigned_abs();
-    let mut text = String::from(if span_ms < 0 { "-" } else { "" });
-    for (unit, length_ms) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-        ("ms", 1),
-    ] {
-        if rest >= length_ms {
-            text.push_str(&format!("{}{unit}", rest / length_ms));
-            rest %= length_ms;
-        }
-    }
-    if span_ms == 0 {
-        text.push_str("0s");
-    }
-    text
 }

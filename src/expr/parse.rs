@@ -393,19 +393,10 @@ impl Parser<'_> {
             return self.member();
         }
         self.at += 1;
-        if minus
-            && let Some(Spanned {
-                token: Token::Int(magnitude),
-                ..
-            }) = self.peek()
-        {
-            let value = 0_i64.checked_sub_unsigned(*magnitude);
+        let negative = self.peek().and_then(|next| negative_literal(&next.token));
+        if minus && let Some(literal) = negative {
             self.at += 1;
-            let span = start..self.done_to();
-            return match value {
-                Some(value) => self.make(span, Node::Int(value)),
-                None => self.bad(span),
-            };
+            return self.make(start..self.done_to(), literal);
         }
         if self.depth == MAX_DEPTH {
             self.too_deep(start..start + 1);
@@ -551,6 +542,15 @@ enum Operator {
     In,
     Compare(Compare),
     Arith(Arith, u8),
+}
+
+/// A number with a minus before it is a literal too, so that lists may hold it.
+fn negative_literal(token: &Token) -> Option<Node> {
+    match token {
+        Token::Int(magnitude) => 0_i64.checked_sub_unsigned(*magnitude).map(Node::Int),
+        Token::Double(magnitude) => Some(Node::Double(-magnitude)),
+        Token::Text(_) | Token::Name(_) | Token::Mark(_) | Token::Bad => None,
+    }
 }
 
 fn tallest(parts: &[Ast]) -> usize {

@@ -29,7 +29,7 @@ static COUNTRY: CodeKind = CodeKind {
 };
 
 static MCC: CodeKind = CodeKind {
-    name: "merchant category",
+    name: "merchant category code",
     parse: |text| {
         if text.len() == 4 {
             text.parse().ok()

@@ -48,7 +48,7 @@ pub enum Truth {
         equal: bool,
         sides: Box<[Words; 2]>,
     },
-    /// The values are sorted.
+    /// The values are sorted: made by `int_in` only.
     IntIn(Box<(Whole, Vec<i64>)>),
     FloatIn(Box<(Real, Vec<f64>)>),
     TextIn(Box<(Words, Vec<String>)>),
@@ -169,6 +169,12 @@ impl Truth {
         Self::Not(Box::new(self))
     }
 
+    /// Membership in a list, which is sorted here once for the search that evaluation makes.
+    pub fn int_in(one: Whole, mut values: Vec<i64>) -> Self {
+        values.sort_unstable();
+        Self::IntIn(Box::new((one, values)))
+    }
+
     /// Meets every node, slot and list, in no promised order.
     pub fn walk(&self, meet: &mut dyn FnMut(Met)) {
         meet(Met::Node);
@@ -234,6 +240,10 @@ impl Truth {
                 let [condition, yes, no] = three.map(|part| part.optimised(scheme));
                 if let Self::Const(known) = condition {
                     known.map_or(Self::Const(None), |known| if known { yes } else { no })
+                } else if (&yes, &no) == (&Self::Const(Some(true)), &Self::Const(Some(false))) {
+                    condition
+                } else if (&yes, &no) == (&Self::Const(Some(false)), &Self::Const(Some(true))) {
+                    not(condition)
                 } else {
                     Self::If(Box::new([condition, yes, no]))
                 }
@@ -272,11 +282,7 @@ impl Truth {
             Self::Affix(affix, sides) => {
                 Self::Affix(affix, Box::new(sides.map(|side| side.folded(scheme))))
             }
-            Self::IntIn(list) => {
-                let (one, mut values) = *list;
-                values.sort_unstable();
-                Self::IntIn(Box::new((one.folded(scheme), values)))
-            }
+            Self::IntIn(list) => Self::IntIn(Box::new((list.0.folded(scheme), list.1))),
             Self::FloatIn(list) => Self::FloatIn(Box::new((list.0.folded(scheme), list.1))),
             Self::TextIn(list) => Self::TextIn(Box::new((list.0.folded(scheme), list.1))),
             leaf @ (Self::Const(_)

@@ -1,9 +1,12 @@
 //! The functions and methods of the language: `has`, `double`, `int`, `duration`, `in_list`, and those of texts.
+//!
+//! It evaluates nothing but the literal of a `duration`.
 
 use std::ops::Range;
 
 use super::told::list_help;
 use super::{Checker, Kind, Value};
+use crate::expr::duration::parse_duration;
 use crate::expr::scheme::{Type, Unit};
 use crate::expr::syntax::{Ast, Node};
 use crate::expr::tree::{Affix, Reading, Real, Truth, Whole, Words};
@@ -201,63 +204,4 @@ impl Checker<'_, '_> {
             }
         }
     }
-}
-
-/// A span in milliseconds, after CEL's `duration`: numbers with units, such as `1h30m` or `1.5h`; `d` is ours.
-///
-/// `None` also for what is no whole number of milliseconds, or beyond 64 bits of them.
-fn parse_duration(text: &str) -> Option<i64> {
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut total_ms = 0_i64;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let unit_ms = match unit {
-            "d" => 86_400_000,
-            "h" => 3_600_000,
-            "m" => 60_000,
-            "s" => 1_000,
-            "ms" => 1,
-            _ => return None,
-        };
-        total_ms = total_ms.checked_add(scaled(number, unit_ms)?)?;
-        rest = tail;
-    }
-    Some(sign * total_ms)
-}
-
-/// A decimal number times a unit, exactly.
-fn scaled(number: &str, unit_ms: i64) -> Option<i64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let digits = |text: &str| {
-        if text.is_empty() {
-            Some(0)
-        } else {
-            text.parse::<i64>().ok()
-        }
-    };
-    let shift = 10_i64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let part = digits(fraction)?.checked_mul(unit_ms)?;
-    if part % shift != 0 {
-        return None;
-    }
-    digits(whole)?
-        .checked_mul(unit_ms)?
-        .checked_add(part / shift)
 }

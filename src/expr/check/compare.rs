@@ -1,4 +1,6 @@
 //! Comparisons and membership in lists: who may be compared with whom.
+//!
+//! It converts nothing: values of different kinds are a fault, with the way to write it.
 
 use super::told::{literal, word_help};
 use super::{Checker, Kind, Value, agree};
@@ -140,10 +142,10 @@ impl Checker<'_, '_> {
             Kind::Code(code) => match (code.parse)(text) {
                 Some(number) => Some(i64::from(number)),
                 None => {
-                    let help = format!("a {} code is {}", code.name, code.hint);
+                    let help = format!("a {} is {}", code.name, code.hint);
                     self.fault(
                         at.span.clone(),
-                        format!("{text:?} is no {} code", code.name),
+                        format!("{text:?} is no {}", code.name),
                         Some(help),
                     )
                 }
@@ -190,7 +192,7 @@ impl Checker<'_, '_> {
                         slot: *slot,
                         mask: mask(symbols, &numbers),
                     },
-                    _ => Truth::IntIn(Box::new((whole.clone(), numbers))),
+                    _ => Truth::int_in(whole.clone(), numbers),
                 })
             }
             Value::Whole(whole, kind @ (Kind::Int(_) | Kind::Duration)) => {
@@ -202,7 +204,7 @@ impl Checker<'_, '_> {
                     }
                     Value::Whole(..) | Value::Words(_) | Value::Truth(_) | Value::Real(..) => None,
                 })?;
-                Some(Truth::IntIn(Box::new((whole.clone(), values))))
+                Some(Truth::int_in(whole.clone(), values))
             }
         }
     }
@@ -281,13 +283,8 @@ fn equals(whole: Whole, kind: &Kind, number: i64, equal: bool) -> Truth {
     }
 }
 
-/// Membership of a truth value in terms of itself: with both values true where it is known, with none false where it is.
+/// Membership of a truth value: where it is known, each of its values has its answer.
 fn truth_in(truth: Truth, values: &[bool]) -> Truth {
-    let opposite = truth.clone().negated();
-    match (values.contains(&true), values.contains(&false)) {
-        (true, true) => Truth::Or(Box::new([truth, opposite])),
-        (true, false) => truth,
-        (false, true) => opposite,
-        (false, false) => Truth::And(Box::new([truth, opposite])),
-    }
+    let answer = |value: bool| Truth::Const(Some(values.contains(&value)));
+    Truth::If(Box::new([truth, answer(true), answer(false)]))
 }

@@ -1,4 +1,6 @@
 //! How the checker speaks of values: their text, their kind, and what would make two of them fit.
+//!
+//! It judges nothing; what is a fault is for the rest of the checker to say.
 
 use super::{Checker, Kind, Value};
 use crate::expr::scheme::{Scheme, Symbols, Unit};
@@ -43,7 +45,7 @@ impl Value {
             Self::Whole(_, Kind::Int(unit)) => format!("{unit}, an integer"),
             Self::Whole(_, Kind::Duration) => "a duration".to_owned(),
             Self::Whole(_, Kind::Symbol(symbols)) => format!("a word of `{}`", symbols.name),
-            Self::Whole(_, Kind::Code(kind)) => format!("a {} code", kind.name),
+            Self::Whole(_, Kind::Code(kind)) => format!("a {}", kind.name),
             Self::Real(_, Unit::Plain) => "a double".to_owned(),
             Self::Real(_, unit) => format!("{unit}, a double"),
             Self::Words(_) => "a text".to_owned(),
@@ -98,7 +100,7 @@ impl Checker<'_, '_> {
                 Value::Whole(_, Kind::Code(kind)),
             ) => Some(match (kind.parse)(&number.to_string()) {
                 Some(_) => format!("write `\"{number}\"`"),
-                None => format!("a {} code is {}", kind.name, kind.hint),
+                None => format!("a {} is {}", kind.name, kind.hint),
             }),
             (Value::Whole(_, Kind::Symbol(symbols)), _)
             | (_, Value::Whole(_, Kind::Symbol(symbols))) => Some(one_of(symbols)),

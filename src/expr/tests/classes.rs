@@ -1,4 +1,6 @@
 //! Guards and class sets, against all values of all classes and a generator of conditions.
+//!
+//! What the conditions mean is taken from evaluation, which is tested elsewhere.
 
 use super::*;
 
@@ -268,4 +270,48 @@ fn more_class_sets_than_the_bound_are_not_given() {
         None,
         "a million conjunctions are refused early"
     );
+}
+
+#[test]
+fn no_condition_costs_more_than_its_size_squared() {
+    // Each of these doubled at every level once, and would not come to an end.
+    let level = MAX_DEPTH - 3;
+    for source in [
+        ["flag", "on_file"].repeat(level / 2).join(" == "),
+        format!(
+            "{}flag{}",
+            "(".repeat(level),
+            " in [true, false])".repeat(level)
+        ),
+        format!(
+            "{}flag{}",
+            "(".repeat(level),
+            " ? on_file : has(channel))".repeat(level)
+        ),
+        format!(
+            "{}flag{}",
+            "((".repeat(level / 3),
+            " ? security == 'ssl' : on_file) == on_file)".repeat(level / 3)
+        ),
+    ] {
+        let program = program(&source);
+        assert!(program.cost_ns() < 1000, "{source}");
+        let (mut known, mut unknown) = (
+            Table::of(&[("flag", Given::Bool(true)), ("on_file", Given::Bool(true))]),
+            Table::default(),
+        );
+        assert!(
+            program.eval(&mut known).is_some() || !program.blame(&mut known).is_empty(),
+            "{source}"
+        );
+        assert_eq!(program.eval(&mut unknown), None, "{source}");
+        assert!(!program.blame(&mut unknown).is_empty(), "{source}");
+        assert!(
+            program.guards().len() <= 1
+                && program
+                    .class_sets()
+                    .is_none_or(|sets| sets.len() <= MAX_CLASS_SETS),
+            "{source}"
+        );
+    }
 }

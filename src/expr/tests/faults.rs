@@ -1,4 +1,6 @@
 //! Every fault's message and help, word for word.
+//!
+//! Spans are tested with the syntax.
 
 use super::*;
 
@@ -172,7 +174,7 @@ fn a_fault_of_name_says_what_was_meant() {
         ),
         (
             "home_country == 'Denmark'",
-            "\"Denmark\" is no country code | a country code is two capital letters, such as `\"DK\"`",
+            "\"Denmark\" is no country | a country is two capital letters, such as `\"DK\"`",
         ),
         (
             "mcc in ['4829', '48']",
@@ -286,11 +288,11 @@ fn different_units_and_kinds_are_not_compared() {
         ),
         (
             "mcc == home_country",
-            "`mcc` (a merchant category code) and `home_country` (a country code) cannot be compared",
+            "`mcc` (a merchant category code) and `home_country` (a country) cannot be compared",
         ),
         (
             "phone == home_country",
-            "`phone` (a text) and `home_country` (a country code) cannot be compared",
+            "`phone` (a text) and `home_country` (a country) cannot be compared",
         ),
         (
             "security == channel",

@@ -1,4 +1,6 @@
 //! Three-valued logic, arithmetic that gives no answer, blame, the order of evaluation, and explanations.
+//!
+//! The oracle tests evaluation at large; here stand the cases that a reader should see.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! Precedence, literals, spans and bounds.
+//!
+//! The words of the faults are tested with the faults.
 
 use super::*;
 

@@ -1,0 +1,468 @@
+//! The engine: events in, decisions and effects out, one cardholder's record at a time.
+//!
+//! [`Engine::apply`] is two phases, decide then absorb; [`Engine::assess`] is the first alone.
+//! Nothing here reads a clock, a file or a network, logs, or fails: bad input was refused at
+//! decode, and a rule that cannot be evaluated is named in the decision. Event time moves by a
+//! cardholder's own events and by [`Engine::tick`]. One engine is one shard; a decision depends on
+//! its cardholder's events and the ticks only, so how cardholders are spread over shards does not
+//! show.
+
+pub mod absorb;
+pub mod aggregates;
+pub mod book;
+pub mod candidates;
+pub mod cards;
+pub mod cells;
+pub mod challenge;
+pub mod checkpoint;
+pub mod class;
+pub mod cold;
+pub mod decide;
+pub mod episodes;
+pub mod features;
+pub mod habit;
+pub mod holds;
+pub mod known;
+pub mod past;
+pub mod prepared;
+pub mod raise;
+pub mod record;
+pub mod seen;
+pub mod sequences;
+pub mod slab;
+pub mod vocabulary;
+
+use crate::domain::event::{Authorization, Body, Event};
+use crate::domain::outcome::{Decision, Effect};
+use crate::domain::time::DAY_MS;
+use crate::engine::decide::Findings;
+use crate::engine::features::{Scratch, View, challenge_of, own_purchase};
+use crate::engine::prepared::Prepared;
+use crate::engine::raise::Cause;
+use crate::engine::record::{Record, seconds};
+use crate::engine::slab::Slab;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+/// A cardholder idle for this long is forgotten (DESIGN.md): 400 days of event time.
+pub const FORGET_MS: i64 = 400 * DAY_MS;
+/// In how many ticks the sweep visits every cardholder once: a day of minutes.
+const SWEEP_TICKS: usize = 1_440;
+
+/// What an event did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Applied {
+    /// It was applied.
+    #[default]
+    Once,
+    /// The same id came within 72 h: counted, not applied.
+    Duplicate,
+}
+
+/// What came of one event, reused from event to event.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Whether it was applied.
+    pub applied: Applied,
+    /// True where it arrived behind its cardholder's clock.
+    pub late: bool,
+    /// The decision, for the types that get one.
+    pub decision: Option<Decision>,
+    /// What must be performed, in order.
+    pub effects: Vec<Effect>,
+    /// Numbers of all rules that hit, shadow rules included, ascending.
+    pub hits: Vec<usize>,
+}
+
+/// Counts of what the engine met; each bound that gave way is visible here (promise `bounded`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events applied.
+    pub applied: u64,
+    /// Duplicates, counted and not applied.
+    pub duplicates: u64,
+    /// Events behind their cardholder's clock.
+    pub late: u64,
+    /// Entries of history, counters or lists that gave way to a bound.
+    pub gave_way: u64,
+    /// Cardholders forgotten.
+    pub forgotten: u64,
+}
+
+/// One shard: a rule book, and the records of its cardholders.
+#[derive(Debug)]
+pub struct Engine {
+    prepared: Arc<Prepared>,
+    slab: Slab,
+    tick_ms: i64,
+    queue: BinaryHeap<Reverse<(i64, u32)>>,
+    sweep_next: usize,
+    /// From when each aggregate has counted; the beginning of time unless it was added to records
+    /// that a checkpoint restored ("warming").
+    counted_from_ms: Vec<i64>,
+    counters: Counters,
+    scratch: Scratch,
+    decided: Findings,
+    absorbed: Findings,
+    moved: Vec<(usize, u32)>,
+    empty: Record,
+}
+
+impl Engine {
+    /// An engine without cardholders.
+    pub fn new(prepared: Arc<Prepared>) -> Self {
+        let aggregates = prepared.book.aggregates.len();
+        Self {
+            prepared,
+            slab: Slab::default(),
+            tick_ms: 0,
+            queue: BinaryHeap::new(),
+            sweep_next: 0,
+            counted_from_ms: vec![i64::MIN; aggregates],
+            counters: Counters::default(),
+            scratch: Scratch::default(),
+            decided: Findings::default(),
+            absorbed: Findings::default(),
+            moved: Vec::new(),
+            empty: Record::default(),
+        }
+    }
+
+    /// The rule book in force.
+    pub fn prepared(&self) -> &Arc<Prepared> {
+        &self.prepared
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The records, for measurements and checkpoints.
+    pub fn slab(&self) -> &Slab {
+        &self.slab
+    }
+
+    /// Loads what a batch of cardholders will need, so that the waits for memory overlap. The
+    /// returned sum has no meaning; pass it to `std::hint::black_box`.
+    pub fn warm<'a>(&self, batch: impl Iterator<Item = &'a Event> + Clone) -> u64 {
+        self.slab.warm(batch.map(|event| event.cardholder_fp.0))
+    }
+
+    /// The cardholder's clock at an event: never behind the event, the records' newest event or
+    /// the newest tick.
+    fn clock(&self, record: &Record, event: &Event) -> (i64, bool) {
+        let known = record.clock_ms.max(self.tick_ms);
+        (known.max(event.at.ms), event.at.ms < known)
+    }
+
+    /// What the monitor would decide on an event; changes nothing. A challenge's authorization is
+    /// judged without its outcome.
+    pub fn assess(&self, event: &Event) -> Decision {
+        let known = self.slab.find(event.cardholder_fp.0).unwrap_or(&self.empty);
+        let (clock_ms, late) = self.clock(known, event);
+        let record = if clock_ms - known.clock_ms > FORGET_MS {
+            &self.empty
+        } else {
+            known
+        };
+        let mut scratch = Scratch::default();
+        let mut findings = Findings::default();
+        let mut view = view(
+            &self.prepared,
+            event,
+            record,
+            (clock_ms, late),
+            &self.counted_from_ms,
+            &mut scratch,
+        );
+        let set = self.prepared.decide.of(&mut view);
+        decide::evaluate(&self.prepared, &mut view, set, &mut findings);
+        decide::decision(&self.prepared, &view, &findings)
+    }
+
+    /// Applies an event: decides, then absorbs. Cannot fail; what came of it is in `out`.
+    pub fn apply(&mut self, event: &Event, out: &mut Outcome) {
+        *out = Outcome {
+            effects: std::mem::take(&mut out.effects),
+            hits: std::mem::take(&mut out.hits),
+            ..Outcome::default()
+        };
+        out.effects.clear();
+        out.hits.clear();
+        let slot = self
+            .slab
+            .slot(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+        let Some(record) = self.slab.get(slot) else {
+            return;
+        };
+        let (clock_ms, late) = self.clock(record, event);
+        if seen::contains(record, event.id_fp.0, clock_ms) {
+            self.counters.duplicates += 1;
+            out.applied = Applied::Duplicate;
+            return;
+        }
+        self.counters.applied += 1;
+        self.counters.late += u64::from(late);
+        out.late = late;
+        self.bring_up(slot, event, clock_ms, out);
+        self.judge(slot, event, (clock_ms, late), out);
+        self.enqueue(slot);
+    }
+
+    /// Brings a record to the moment of an event: what was due becomes true, and a cardholder idle
+    /// for too long starts anew.
+    fn bring_up(&mut self, slot: u32, event: &Event, clock_ms: i64, out: &mut Outcome) {
+        let Some(record) = self.slab.get_mut(slot) else {
+            return;
+        };
+        if record.cold.is_some() {
+            out.hits.extend(raise::due(
+                record,
+                &self.prepared,
+                clock_ms,
+                &mut out.effects,
+            ));
+            if let Some(cold) = record.cold.as_deref_mut() {
+                cold.prune(clock_ms);
+            }
+        }
+        if clock_ms - record.clock_ms > FORGET_MS {
+            *record = Record::new(event.cardholder_fp.0, event.cardholder(), clock_ms);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        slot: u32,
+        event: &Event,
+        (clock_ms, late): (i64, bool),
+        out: &mut Outcome,
+    ) {
+        let prepared = Arc::clone(&self.prepared);
+        self.decided.clear();
+        self.absorbed.clear();
+        self.moved.clear();
+        let Some(record) = self.slab.get_mut(slot) else {
+            return;
+        };
+        let mut view = view(
+            &prepared,
+            event,
+            record,
+            (clock_ms, late),
+            &self.counted_from_ms,
+            &mut self.scratch,
+        );
+        let judged = !matches!(&event.body, Body::Authorization(payment) if Authorization::is_undoing(payment));
+        if judged {
+            let set = prepared.decide.of(&mut view);
+            decide::evaluate(&prepared, &mut view, set, &mut self.decided);
+            if event.is_decided() {
+                out.decision = Some(decide::decision(&prepared, &view, &self.decided));
+            }
+            view.outcome = true;
+            let set = prepared.absorb.of(&mut view);
+            decide::evaluate(&prepared, &mut view, set, &mut self.absorbed);
+            passed_steps(&prepared, &mut view, &mut self.moved);
+        }
+        let own = own_purchase(&prepared.book, event);
+        let facts = absorb::facts(&mut view, own);
+        let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
+        gave_way += move_sequences(record, &prepared, &self.moved, event, clock_ms);
+        gave_way += absorb::absorb(record, &prepared.book, event, &facts, clock_ms);
+        record.clock_ms = clock_ms;
+        raise::hear(record, &prepared, event, clock_ms, &mut out.effects);
+        if !(self.decided.hits.is_empty() && self.absorbed.hits.is_empty()) {
+            let hits = raise::both(&self.decided, &self.absorbed);
+            let blind = self.decided.blind | self.absorbed.blind;
+            gave_way += raise::raise(
+                record,
+                &prepared,
+                &hits,
+                blind,
+                Cause::of(event, clock_ms),
+                &mut out.effects,
+            );
+            out.hits.extend(hits);
+        }
+        if record.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
+            record.cold = None;
+        }
+        self.counters.gave_way += u64::from(gave_way);
+    }
+
+    /// Puts a cardholder into the queue of deadlines, where something new is due earlier.
+    fn enqueue(&mut self, slot: u32) {
+        let Some(cold) = self
+            .slab
+            .get_mut(slot)
+            .and_then(|record| record.cold.as_deref_mut())
+        else {
+            return;
+        };
+        let Some(deadline) = cold.next_deadline() else {
+            return;
+        };
+        if cold.queued_ms == 0 || deadline < cold.queued_ms {
+            cold.queued_ms = deadline;
+            self.queue.push(Reverse((deadline, slot)));
+        }
+    }
+
+    /// Moves event time for all cardholders: what is due by `at_ms` becomes true. The effects come
+    /// in order of deadline, cardholder, id. Also sweeps a share of the idle records.
+    pub fn tick(&mut self, at_ms: i64, effects: &mut Vec<Effect>) {
+        effects.clear();
+        self.tick_ms = self.tick_ms.max(at_ms);
+        while let Some(Reverse((deadline, slot))) = self.queue.peek().copied() {
+            if deadline > at_ms {
+                break;
+            }
+            self.queue.pop();
+            if let Some(record) = self.slab.get_mut(slot) {
+                let Some(cold) = record.cold.as_deref_mut() else {
+                    continue;
+                };
+                if cold.queued_ms != deadline {
+                    continue;
+                }
+                cold.queued_ms = 0;
+                raise::due(record, &self.prepared, at_ms, effects);
+                if record.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
+                    record.cold = None;
+                }
+            }
+            self.enqueue(slot);
+        }
+        effects.sort_by(|a, b| order(a).cmp(&order(b)));
+        self.sweep(at_ms);
+    }
+
+    /// Tidies the next share of records: forgets the long idle, gives back memory.
+    fn sweep(&mut self, at_ms: i64) {
+        let share = self.slab.slots() / SWEEP_TICKS + 1;
+        for _ in 0..share {
+            if self.sweep_next >= self.slab.slots() {
+                self.sweep_next = 0;
+            }
+            let Ok(slot) = u32::try_from(self.sweep_next) else {
+                return;
+            };
+            self.sweep_next += 1;
+            let Some(record) = self.slab.get_mut(slot).filter(|record| record.key != 0) else {
+                continue;
+            };
+            if at_ms - record.clock_ms > FORGET_MS && record.cold.is_none() {
+                self.slab.free(slot);
+                self.counters.forgotten += 1;
+                continue;
+            }
+            tidy(record, &self.prepared, at_ms);
+        }
+    }
+}
+
+/// The order in which a tick's effects come.
+pub fn order(effect: &Effect) -> (i64, &str, u128) {
+    match effect {
+        Effect::Alert(alert) => (alert.at_ms, &alert.cardholder, alert.id.0),
+        Effect::Hold(hold) => (hold.at_ms, &hold.cardholder, hold.id.0),
+    }
+}
+
+fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
+    let clock_s = seconds(at_ms);
+    seen::prune(record, at_ms);
+    past::prune(record, clock_s);
+    if record.counts().cells > 0 {
+        aggregates::sweep(record, &prepared.book.aggregates, clock_s);
+        sequences::sweep(record, &prepared.book.rules, at_ms);
+    }
+    if let Some(cold) = record.cold.as_deref_mut() {
+        cold.prune(at_ms);
+        if cold.is_empty() {
+            record.cold = None;
+        }
+    }
+    record.shrink();
+}
+
+/// An event in hand against a record.
+fn view<'a>(
+    prepared: &'a Prepared,
+    event: &'a Event,
+    record: &'a Record,
+    (clock_ms, late): (i64, bool),
+    counted_from_ms: &'a [i64],
+    scratch: &'a mut Scratch,
+) -> View<'a> {
+    scratch.start(prepared.book.aggregates.len());
+    let own = own_purchase(&prepared.book, event);
+    let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
+    View {
+        book: &prepared.book,
+        event,
+        record,
+        clock_ms,
+        late,
+        outcome: false,
+        challenge,
+        purchase: own.or(challenge.and_then(|c| c.purchase)),
+        counted_from_ms,
+        scratch,
+    }
+}
+
+/// Which steps of which sequences the event passes: (rule, bits of its steps).
+fn passed_steps(prepared: &Prepared, view: &mut View<'_>, moved: &mut Vec<(usize, u32)>) {
+    let set = prepared.steps.of(view);
+    for number in candidates::members(set) {
+        let Some((rule, step)) = prepared.step_of.get(number).copied() else {
+            continue;
+        };
+        let condition = prepared
+            .book
+            .rules
+            .get(rule)
+            .and_then(|r| r.sequence.as_ref()?.steps.get(step));
+        if condition.is_some_and(|step| step.when.eval(view) == Some(true)) {
+            match moved.last_mut() {
+                Some((last, bits)) if *last == rule => *bits |= 1 << step,
+                Some(_) | None => moved.push((rule, 1 << step)),
+            }
+        }
+    }
+}
+
+fn move_sequences(
+    record: &mut Record,
+    prepared: &Prepared,
+    moved: &[(usize, u32)],
+    event: &Event,
+    clock_ms: i64,
+) -> u32 {
+    let mut gave_way = 0;
+    for (number, passes) in moved {
+        let Some(rule) = prepared.book.rules.get(*number) else {
+            continue;
+        };
+        let Some(sequence) = &rule.sequence else {
+            continue;
+        };
+        let moved = sequences::advance(record, sequence, *passes, event.at.ms, clock_ms);
+        gave_way += moved.gave_way;
+        if rule.waits() {
+            let cause = Cause::of(event, event.at.ms);
+            gave_way += u32::from(raise::wait(
+                record,
+                rule,
+                moved.completed,
+                moved.broke_wait,
+                cause,
+            ));
+        }
+    }
+    gave_way
+}

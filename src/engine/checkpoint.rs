@@ -1,0 +1,1 @@
+//! Checkpoints: a shard's records as bytes and back.

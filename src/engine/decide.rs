@@ -1,0 +1,202 @@
+//! Phase one: what the monitor says of an event from what was known before it.
+//!
+//! Reads, never writes (promise `assess-is-pure`): a risk query runs exactly this. The outcome of
+//! the event in hand is out of sight here; see `absorb` for what follows from it.
+
+use crate::domain::codes::{Advice, Channel};
+use crate::domain::event::{Body, Event};
+use crate::domain::outcome::{Decision, MAX_NOT_AVAILABLE, MAX_REASONS, Reason};
+use crate::engine::book::{Band, Mode, Policy, Rule};
+use crate::engine::candidates::{Set, members};
+use crate::engine::cold::Standing;
+use crate::engine::features::View;
+use crate::engine::holds;
+use crate::engine::prepared::Prepared;
+use crate::engine::sequences;
+use crate::expr::Slot;
+use std::sync::Arc;
+
+/// What the rules said of an event in one phase, reused from event to event.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Numbers of the rules that hit, ascending.
+    pub hits: Vec<usize>,
+    /// Names that a live rule wanted and could not have, each once, and why; unbounded by the
+    /// contract's eight, bounded by the rules' names.
+    pub unknown: Vec<(Slot, &'static str)>,
+    /// Factors of live rules that could not be evaluated.
+    pub blind: u32,
+}
+
+impl Findings {
+    /// Forgets the event before.
+    pub fn clear(&mut self) {
+        self.hits.clear();
+        self.unknown.clear();
+        self.blind = 0;
+    }
+}
+
+/// Evaluates the candidates among a phase's rules.
+pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, set: Set, findings: &mut Findings) {
+    for number in members(set) {
+        let Some(rule) = prepared.book.rules.get(number) else {
+            continue;
+        };
+        match hit(rule, view) {
+            Some(true) => findings.hits.push(number),
+            Some(false) => {}
+            None => blame(rule, view, findings),
+        }
+    }
+}
+
+/// Whether a rule hits; nothing where it cannot be told. An exception that cannot be told does
+/// not protect.
+fn hit(rule: &Rule, view: &mut View<'_>) -> Option<bool> {
+    if let Some(sequence) = &rule.sequence {
+        let last = sequence.steps.last()?;
+        if !last.when.eval(view)? || !sequences::is_ripe(view.record, sequence, view.clock_ms) {
+            return Some(false);
+        }
+    }
+    let when = rule
+        .when
+        .as_ref()
+        .map_or(Some(true), |program| program.eval(view));
+    if when == Some(false) {
+        return Some(false);
+    }
+    if rule
+        .unless
+        .as_ref()
+        .is_some_and(|program| program.eval(view) == Some(true))
+    {
+        return Some(false);
+    }
+    when
+}
+
+fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
+    if rule.mode == Mode::Shadow {
+        return;
+    }
+    findings.blind |= crate::engine::prepared::factor_bits(rule);
+    let last = rule
+        .sequence
+        .as_ref()
+        .and_then(|s| s.steps.last())
+        .map(|s| &s.when);
+    for program in rule.when.iter().chain(last) {
+        for slot in program.blame(view) {
+            if findings.unknown.iter().all(|(known, _)| *known != slot) {
+                findings.unknown.push((slot, view.why_unknown(slot)));
+            }
+        }
+    }
+}
+
+/// The decision on the event in hand, from the findings of the decide phase.
+pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
+    let policy = &prepared.book.policy;
+    let rules = &prepared.book.rules;
+    let mut live: Vec<usize> = Vec::new();
+    let mut shadow = Vec::new();
+    for number in &findings.hits {
+        match rules.get(*number).map(|rule| rule.mode) {
+            Some(Mode::Live) => live.push(*number),
+            Some(Mode::Shadow) => shadow.extend(prepared.refs.get(*number).cloned()),
+            None => {}
+        }
+    }
+    // By falling weight; rules are in order of id, and the sort is stable.
+    let weight = |number: &usize| rules.get(*number).map_or(0, |rule| rule.score);
+    live.sort_by_key(|number| std::cmp::Reverse(weight(number)));
+    let score = clamp(live.iter().map(weight).sum());
+    let by_score = banded(policy, view.event, score);
+    let verdict = holds::judge(
+        view.record,
+        policy,
+        view.event,
+        view.challenge,
+        view.clock_ms,
+    );
+    let action = verdict
+        .advice
+        .map_or(by_score, |demanded| demanded.max(by_score));
+    let mut reasons: Vec<Reason> = verdict.hold.map(in_force).into_iter().collect();
+    reasons.extend(
+        live.iter()
+            .filter_map(|n| prepared.reasons.get(*n).cloned()),
+    );
+    reasons.truncate(MAX_REASONS);
+    let mut refused = verdict.refused;
+    if action != Advice::Allow {
+        for plan in live.iter().filter_map(|n| rules.get(*n)?.hold.as_ref()) {
+            refused = refused.union(plan.methods_refused);
+        }
+    }
+    Decision {
+        score,
+        action,
+        methods_refused: refused,
+        hold: verdict.hold.map(|hold| hold.id),
+        rules: live
+            .iter()
+            .filter_map(|n| prepared.refs.get(*n).cloned())
+            .collect(),
+        shadow,
+        reasons,
+        not_available: not_available(prepared, findings),
+        late: view.late,
+        rates: converted(prepared, view),
+    }
+}
+
+/// A sum of scores within 0-999.
+pub fn clamp(sum: i32) -> u16 {
+    u16::try_from(sum.clamp(0, 999)).unwrap_or(0)
+}
+
+fn banded(policy: &Policy, event: &Event, score: u16) -> Advice {
+    let unauthenticated = matches!(&event.body, Body::Authorization(p)
+        if matches!(p.channel, Channel::Recurring | Channel::Moto));
+    let bands: &[Band] = if unauthenticated {
+        &policy.unauthenticated
+    } else {
+        &policy.bands
+    };
+    bands
+        .iter()
+        .rev()
+        .find(|band| score >= band.from)
+        .map_or(Advice::Allow, |band| band.action)
+}
+
+fn in_force(hold: &Standing) -> Reason {
+    let why = hold.reasons.first().map_or("", |reason| &*reason.text);
+    Reason {
+        code: Arc::from("hold-in-force"),
+        text: Arc::from(format!("A hold for {} is in force: {why}", hold.pattern)),
+    }
+}
+
+fn not_available(prepared: &Prepared, findings: &Findings) -> Vec<(Arc<str>, &'static str)> {
+    findings
+        .unknown
+        .iter()
+        .take(MAX_NOT_AVAILABLE)
+        .filter_map(|(slot, why)| {
+            let field = prepared.book.scheme.field(*slot)?;
+            Some((Arc::from(field.name.as_str()), *why))
+        })
+        .collect()
+}
+
+/// The rate table's hash, where the purchase in hand is in another currency than the base.
+fn converted(prepared: &Prepared, view: &View<'_>) -> Option<Arc<str>> {
+    let base = crate::engine::vocabulary::currency_code(prepared.book.rates.base());
+    let purchase = view.purchase?;
+    (purchase.currency != base && purchase.amount_minor.is_some())
+        .then(|| Arc::clone(&prepared.rates))
+}

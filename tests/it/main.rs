@@ -1,0 +1,14 @@
+//! The tests of Varsel from outside, in one binary.
+//!
+//! Each module says in its header what it holds the crate to. Nothing here reaches into private parts.
+#![allow(
+    missing_docs,
+    reason = "tests are named as facts, and are nobody's interface"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
+mod expr_oracle;
