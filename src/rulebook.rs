@@ -16,6 +16,7 @@ mod rules;
 mod schema;
 mod sequence;
 mod starter;
+mod trial;
 mod yaml;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use plan::plan;
 pub use rules::Written;
 pub use schema::{Kind as SchemaKind, schema};
 pub use starter::embedded;
+pub use trial::{Surprise, Verdict, test};
 
 use crate::domain::currency::RateTable;
 use crate::engine::book::{Book, List, MccGroups, Rule};

@@ -4,8 +4,10 @@
 //! lines, so that an example goes through the same decoder and engine as a bank's stream. Running
 //! them is `trial`'s business.
 
+use crate::decode::Decoder;
 use crate::domain::codes::{Action, EventType, Message};
 use crate::domain::currency::Currency;
+use crate::domain::event::Event;
 use crate::domain::time::Moment;
 use crate::rulebook::page::{self, Fields, Page};
 use crate::rulebook::yaml::{Node, Style, Value};
@@ -41,6 +43,8 @@ pub struct Given {
     pub id: String,
     /// The record, as a JSON line.
     pub json: String,
+    /// What an ASN database would say of its address; the built-in database knows countries only.
+    pub asn: Option<u32>,
 }
 
 /// How a field of an event is written in an example.
@@ -103,6 +107,7 @@ pub fn rows(kind: EventType) -> Vec<(&'static str, Shape)> {
             ("acs_trans_id", T),
             ("device_channel", T),
             ("browser_ip", T),
+            ("asn", Shape::Int),
             ("acct_info", Shape::Free),
             ("trans_status", T),
             ("trans_status_reason", T),
@@ -115,6 +120,7 @@ pub fn rows(kind: EventType) -> Vec<(&'static str, Shape)> {
         EventType::Eid => &[
             ("action", T),
             ("ip", T),
+            ("asn", Shape::Int),
             ("authenticator", T),
             ("purpose", T),
             ("acs_trans_id", T),
@@ -268,13 +274,14 @@ fn event(node: &Node, page: &mut Page) -> Option<Vec<Given>> {
             record.insert((*name).to_owned(), value);
         }
     }
+    let asn = record.remove("asn").and_then(|asn| u32::try_from(asn.as_u64()?).ok());
     settle(&fields, &mut record, page);
     let (times, every_ms) = match fields.get("repeat") {
         Some(node) => repeat(node, page)?,
         None => (1, 0),
     };
     let (id, at) = (id?, at?);
-    let copies = (0..times)
+    let copies: Vec<Given> = (0..times)
         .map(|copy| {
             let id = if fields.get("repeat").is_some() {
                 format!("{id}-{}", copy + 1)
@@ -283,13 +290,20 @@ fn event(node: &Node, page: &mut Page) -> Option<Vec<Given>> {
             };
             record.insert("id".to_owned(), json!(id));
             record.insert("at".to_owned(), json!(write_time(at + copy * every_ms)));
-            Given {
-                id,
-                json: Json::Object(record.clone()).to_string(),
-            }
+            Given { id, json: Json::Object(record.clone()).to_string(), asn }
         })
         .collect();
-    Some(copies)
+    decodes(copies.first()?, node, page).then_some(copies)
+}
+
+/// Whether the decoder takes a record; what it refuses is a fault of the example.
+fn decodes(given: &Given, node: &Node, page: &mut Page) -> bool {
+    let decoded = Decoder::default().decode(given.json.as_bytes(), &mut Event::default());
+    if let Err(reject) = &decoded {
+        let message = format!("this event would be rejected: {}", reject.text);
+        page.fault(node.head(), message);
+    }
+    decoded.is_ok()
 }
 
 /// What an event has where the example does not say otherwise.
