@@ -117,6 +117,15 @@ struct Fault {
 }
 
 impl Fault {
+    /// A fault of the record as a whole, in the words of [`REJECT_CODES`].
+    const fn of(code: Code) -> Self {
+        Self {
+            code,
+            field: None,
+            says: REJECT_CODES[code as usize].1,
+        }
+    }
+
     const fn record(code: Code, says: &'static str) -> Self {
         Self {
             code,
@@ -173,14 +182,10 @@ impl Decoder {
 
     fn read(&mut self, record: &[u8], into: &mut Event) -> Result<(), Fault> {
         if record.len() > MAX_RECORD_BYTES {
-            return Err(Fault::record(
-                Code::TooLong,
-                "the record is longer than 64 KiB",
-            ));
+            return Err(Fault::of(Code::TooLong));
         }
-        let text = std::str::from_utf8(record)
-            .map_err(|_| Fault::record(Code::NotUtf8, "the record is not UTF-8"))?;
-        self.table.read(text)?;
+        let text = std::str::from_utf8(record).map_err(|_| Fault::of(Code::NotUtf8))?;
+        self.table.read(text).map_err(Fault::of)?;
         let strange = body::build(text, &self.table, into)?;
         self.unknown_fields += self.table.unknown + strange;
         Ok(())

@@ -1,6 +1,6 @@
 //! Varsel: a real-time fraud monitor for card payments.
 //!
-//! The way of one event: a line is read and decoded (`decode`) into an [`domain::event::Event`];
+//! The way of one event: a line is read and decoded ([`decode`]) into an [`domain::event::Event`];
 //! its card is resolved to a cardholder and its address to a country (`intake`, [`geo`]); the
 //! [`engine`] decides and absorbs it against that cardholder's record under a rule book
 //! (`rulebook`); `encode` writes what came out. `replay` runs that way over files.
@@ -9,8 +9,10 @@ pub mod cli;
 pub mod clock;
 pub mod decode;
 pub mod domain;
+pub mod encode;
 pub mod engine;
 pub mod expr;
 pub mod geo;
+pub mod intake;
 pub mod problem;
 pub mod rulebook;

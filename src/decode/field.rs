@@ -35,19 +35,12 @@ macro_rules! fields {
                     $(Scope::$scope => match key { $($key => Some(Self::$name),)+ _ => None }),+
                 }
             }
-
-            /// The length of `"key":` where the text begins with exactly that, else 0. The keys
-            /// are constants here, so that each comparison becomes a load or two.
-            #[inline]
-            pub(super) fn opening(self, rest: &[u8]) -> usize {
-                match self {
-                    $($(Self::$name => {
-                        const OPENING: &[u8] = concat!("\"", $key, "\":").as_bytes();
-                        if rest.starts_with(OPENING) { OPENING.len() } else { 0 }
-                    }),+),+
-                }
-            }
         }
+
+        /// `"key":` of every field, by its place.
+        pub(super) static OPENINGS: [Opening; Field::COUNT] = [
+            $($(Opening::new(concat!("\"", $key, "\":"))),+),+
+        ];
     };
 }
 
@@ -89,8 +82,13 @@ impl Field {
     }
 
     /// True where a JSON number is an amount, which is exempt from the card-number guard.
-    pub(super) fn is_amount(self) -> bool {
-        is_amount(self.path())
+    pub(super) const fn is_amount(self) -> bool {
+        const AMOUNTS: u64 = set(&[
+            Field::AmountMinor,
+            Field::AvailableBalanceMinor,
+            Field::ApprovedMinor,
+        ]);
+        AMOUNTS & self.bit() != 0
     }
 }
 
@@ -110,4 +108,83 @@ pub(super) const fn set(fields: &[Field]) -> u64 {
         next += 1;
     }
     all
+}
+
+/// A key with its quotes and colon, made so that comparing it is a few loads and no jump.
+pub(super) struct Opening {
+    words: [u128; 2],
+    masks: [u128; 2],
+    text: &'static str,
+}
+
+impl Opening {
+    const fn new(text: &'static str) -> Self {
+        assert!(text.len() <= 32, "a key is longer than two words");
+        let (mut words, mut masks) = ([0; 2], [0; 2]);
+        let mut at = 0;
+        while at < text.len() {
+            words[at / 16] |= (text.as_bytes()[at] as u128) << (at % 16 * 8);
+            masks[at / 16] |= 0xff << (at % 16 * 8);
+            at += 1;
+        }
+        Self { words, masks, text }
+    }
+
+    /// Its length where the text begins with exactly that, else 0.
+    #[inline]
+    pub(super) fn length_in(&self, rest: &[u8]) -> usize {
+        let begins = match rest.first_chunk::<32>() {
+            Some(chunk) => {
+                let (low, high) = chunk.split_at(16);
+                (word(low) ^ self.words[0]) & self.masks[0]
+                    | (word(high) ^ self.words[1]) & self.masks[1]
+                    == 0
+            }
+            None => rest.starts_with(self.text.as_bytes()),
+        };
+        if begins { self.text.len() } else { 0 }
+    }
+}
+
+#[inline]
+fn word(bytes: &[u8]) -> u128 {
+    bytes
+        .first_chunk::<16>()
+        .map_or(0, |chunk| u128::from_le_bytes(*chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_opens_only_where_it_stands_whole() {
+        for opening in &OPENINGS {
+            let key = opening.text;
+            for tail in ["", "1", "\"and a long tail of forty bytes or still more\""] {
+                assert_eq!(
+                    opening.length_in(format!("{key}{tail}").as_bytes()),
+                    key.len()
+                );
+                assert_eq!(opening.length_in(format!(" {key}{tail}").as_bytes()), 0);
+                let other = key.replacen(':', ";", 1);
+                assert_eq!(opening.length_in(format!("{other}{tail}").as_bytes()), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn amounts_are_the_fields_that_are_called_so() {
+        for key in [
+            "amount_minor",
+            "available_balance_minor",
+            "approved_minor",
+            "mcc",
+            "id",
+        ] {
+            let field = Field::find(Scope::Record, key).unwrap();
+            assert_eq!(field.path(), key);
+            assert_eq!(field.is_amount(), is_amount(key));
+        }
+    }
 }

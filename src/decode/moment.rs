@@ -10,6 +10,7 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
     usual(text.as_bytes()).or_else(|| Moment::parse(text))
 }
 
+#[inline]
 fn usual(text: &[u8]) -> Option<Moment> {
     let (date_time, rest) = text.split_first_chunk::<19>()?;
     let [
@@ -56,6 +57,7 @@ fn usual(text: &[u8]) -> Option<Moment> {
     MS_RANGE.contains(&ms).then_some(Moment { ms, offset_min })
 }
 
+#[inline]
 fn offset(zone: &[u8]) -> Option<i16> {
     match *zone {
         [b'Z'] => Some(0),
@@ -68,12 +70,14 @@ fn offset(zone: &[u8]) -> Option<i16> {
     }
 }
 
+#[inline]
 fn pair(tens: u8, ones: u8) -> Option<i32> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens <= 9 && ones <= 9).then(|| i32::from(tens) * 10 + i32::from(ones))
 }
 
 /// Days since 1970-01-01, by Hinnant's `days_from_civil`; nothing where there is no such day.
+#[inline]
 fn days(year: i32, month: i32, day: i32) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {

@@ -5,7 +5,7 @@
 //! is kept, and by whatever writes text out. It says yes or no, and never which digits.
 
 /// The fewest digits of a card number.
-const SHORTEST: usize = 13;
+pub(super) const SHORTEST: usize = 13;
 /// The most digits of a card number.
 const LONGEST: u32 = 19;
 /// One bit for each count of digits back to which a group may have begun, 0 to [`LONGEST`].
@@ -72,8 +72,9 @@ const SCHEMES: &[Scheme] = &[
 ///
 /// Digits, spaces and dashes of other scripts count as their ASCII kin. The cost for text without
 /// thirteen such characters in a row is one look at every thirteenth byte.
+#[inline]
 pub fn contains_card_number(text: &str) -> bool {
-    has_stretch(text.as_bytes()) && scan(text)
+    text.len() >= SHORTEST && has_stretch(text.as_bytes()) && scan(text)
 }
 
 /// True where the JSON number, written out without exponent, holds a card number: some languages
@@ -108,20 +109,30 @@ fn written_out(mantissa: &str, exponent: &str) -> bool {
     contains_card_number(whole.trim_start_matches('0'))
 }
 
-/// True where at least [`SHORTEST`] bytes in a row could belong to a card number. Such a stretch
-/// covers one of every thirteen positions, so only those are looked at.
+/// True where enough bytes in a row could belong to a card number. Such a stretch covers one of
+/// every thirteen positions, so only those are looked at.
 fn has_stretch(bytes: &[u8]) -> bool {
     let mut probe = SHORTEST - 1;
     while let Some(byte) = bytes.get(probe) {
         let mut end = probe;
         if may_belong(*byte) {
-            let before = bytes[..probe].iter().rev().take_while(|b| may_belong(**b));
-            let after = bytes[probe..].iter().take_while(|b| may_belong(**b));
-            let after = after.take(SHORTEST).count();
-            if before.take(SHORTEST).count() + after >= SHORTEST {
+            let before = bytes[..probe]
+                .iter()
+                .rev()
+                .take_while(|b| may_belong(**b))
+                .count();
+            let after = bytes[probe..]
+                .iter()
+                .take_while(|b| may_belong(**b))
+                .count();
+            end += after;
+            // Ids and dates are full of dashes: the digits alone must be enough.
+            let stretch = &bytes[probe - before..end];
+            if stretch.len() >= SHORTEST
+                && stretch.iter().filter(|b| !matches!(b, b' ' | b'-')).count() >= SHORTEST
+            {
                 return true;
             }
-            end += after;
         }
         probe = end + SHORTEST;
     }

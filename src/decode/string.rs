@@ -1,14 +1,14 @@
-//! Strings in a record: their end found eight bytes at a time, their escapes resolved.
+//! Strings in a record: their end found sixteen bytes at a time, their escapes resolved.
 //!
 //! The other half of the reader in `walk.rs`, which knows where strings stand.
 
-use super::Fault;
+use super::Code;
 use super::walk::{Kind, MALFORMED, Token, Walk};
 
 impl Walk<'_> {
     /// Reads a string from its opening quote on.
     #[inline]
-    pub(super) fn string(&mut self) -> Result<Token, Fault> {
+    pub(super) fn string(&mut self) -> Result<Token, Code> {
         let start = self.at + 1;
         let end = plain_end(self.bytes, start);
         match self.bytes.get(end) {
@@ -23,7 +23,7 @@ impl Walk<'_> {
 
     /// Reads on in a string that has a backslash, resolving its escapes.
     #[cold]
-    fn escaped(&mut self, mut start: usize, mut end: usize) -> Result<Token, Fault> {
+    fn escaped(&mut self, mut start: usize, mut end: usize) -> Result<Token, Code> {
         let begin = self.table.unescaped.len();
         loop {
             self.table
@@ -49,7 +49,7 @@ impl Walk<'_> {
         ))
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, Code> {
         self.at += 1;
         let code = self.peek();
         self.at += 1;
@@ -68,7 +68,7 @@ impl Walk<'_> {
     }
 
     /// Reads the digits of `\u`; half of a surrogate pair is no text.
-    fn unicode(&mut self) -> Result<char, Fault> {
+    fn unicode(&mut self) -> Result<char, Code> {
         let high = self.hex()?;
         let code = if (0xd800..0xdc00).contains(&high) {
             if !self.rest().starts_with(b"\\u") {
@@ -86,7 +86,7 @@ impl Walk<'_> {
         char::from_u32(code).ok_or(MALFORMED)
     }
 
-    fn hex(&mut self) -> Result<u32, Fault> {
+    fn hex(&mut self) -> Result<u32, Code> {
         let digits = self.rest().first_chunk::<4>().ok_or(MALFORMED)?;
         let mut code = 0;
         for digit in digits {
@@ -98,15 +98,57 @@ impl Walk<'_> {
 }
 
 /// The place of the first quote, backslash or control character at or after a place, else the end.
-#[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let found = special(u64::from_le_bytes(*chunk));
+#[inline(always)]
+pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let found = special(u128::from_le_bytes(*chunk));
         if found != 0 {
             return at + usize::try_from(found.trailing_zeros() / 8).unwrap_or(0);
         }
-        at += 8;
+        at += 16;
     }
+    plain_end_of_tail(bytes, at)
+}
+
+/// True where a record has neither a backslash nor a control character. Without an early return,
+/// so that the compiler may look at many bytes at once.
+#[inline]
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(true, |plain, b| plain & (*b >= b' ') & (*b != b'\\'))
+}
+
+/// The place of the first quote at or after a place in a plain record, else the end.
+#[inline(always)]
+pub(super) fn quote_after(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let (low, high) = chunk.split_at(8);
+        let (low, high) = (quotes(low), quotes(high));
+        if low | high != 0 {
+            let found = if low == 0 {
+                64 + high.trailing_zeros()
+            } else {
+                low.trailing_zeros()
+            };
+            return at + usize::try_from(found / 8).unwrap_or(0);
+        }
+        at += 16;
+    }
+    plain_end_of_tail(bytes, at)
+}
+
+#[inline(always)]
+fn quotes(half: &[u8]) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    let word = half
+        .first_chunk::<8>()
+        .map_or(0, |eight| u64::from_le_bytes(*eight));
+    let quote = word ^ (ONES * 0x22);
+    quote.wrapping_sub(ONES) & !quote & (ONES * 0x80)
+}
+
+fn plain_end_of_tail(bytes: &[u8], mut at: usize) -> usize {
     while bytes
         .get(at)
         .is_some_and(|b| *b != b'"' && *b != b'\\' && *b >= b' ')
@@ -116,11 +158,13 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Eight bytes at once (Mycroft's zero-byte test): the top bit of the lowest byte that is a quote,
-/// a backslash or below a space is set, and none below it.
-const fn special(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
+/// Sixteen bytes at once, so that most strings cost one step whatever their length (Mycroft's
+/// zero-byte test): the top bit of the lowest byte that is a quote, a backslash or below a space
+/// is set, and none below it.
+#[inline(always)]
+const fn special(word: u128) -> u128 {
+    const ONES: u128 = u128::MAX / 0xff;
+    const TOPS: u128 = ONES * 0x80;
     let quote = word ^ (ONES * 0x22);
     let backslash = word ^ (ONES * 0x5c);
     let quotes = quote.wrapping_sub(ONES) & !quote;
@@ -143,9 +187,16 @@ mod tests {
                     bytes.push(stop);
                     bytes.extend_from_slice(b"tail\"tail\\tail");
                     assert_eq!(plain_end(&bytes, 0), expected);
+                    assert!(is_plain(&bytes[..expected]));
+                    assert!(!is_plain(&bytes));
                 }
             }
         }
+        for length in 0..40 {
+            let text = format!("{}\" and \" so on, for some time", "é!#".repeat(length));
+            assert_eq!(quote_after(text.as_bytes(), 0), 4 * length);
+        }
+        assert_eq!(quote_after(b"no end", 0), 6);
         assert_eq!(plain_end(b"no end", 0), 6);
         assert_eq!(plain_end(b"", 0), 0);
     }

@@ -1,0 +1,132 @@
+//! Intake: what must be known of an event before it goes to its cardholder's shard.
+//!
+//! It resolves a card to its cardholder (the last `card` or `enrolment` event that bound them, in
+//! the order of the log; failing that the card stands for its holder) and looks up where the
+//! event's address lies. It also says when the minute's tick is due. It judges nothing.
+
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::Fingerprint;
+use crate::domain::time::MINUTE_MS;
+use crate::geo::Geo;
+use hashbrown::HashMap;
+
+/// Card → cardholder, and merged event time.
+#[derive(Debug)]
+pub struct Intake {
+    geo: Geo,
+    bindings: HashMap<Fingerprint, Box<str>>,
+    minute: Option<i64>,
+}
+
+impl Intake {
+    /// An intake that has seen nothing yet.
+    pub fn new(geo: Geo) -> Self {
+        Self {
+            geo,
+            bindings: HashMap::new(),
+            minute: None,
+        }
+    }
+
+    /// How many cards are bound to a cardholder.
+    pub fn bound(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// The moment of the tick that is due before an event at `at_ms`: its whole minute, where
+    /// merged event time enters it for the first time (a gap gives one tick, at its end).
+    pub fn tick_before(&mut self, at_ms: i64) -> Option<i64> {
+        let minute = at_ms.div_euclid(MINUTE_MS);
+        let first = self.minute.is_none();
+        if self.minute.is_some_and(|known| minute <= known) {
+            return None;
+        }
+        self.minute = Some(minute);
+        (!first).then_some(minute * MINUTE_MS)
+    }
+
+    /// Completes an event: its cardholder and the place of its address. Binds first, where the
+    /// event is one that binds.
+    pub fn complete(&mut self, event: &mut Event) {
+        self.bind(event);
+        if event.cardholder.is_empty() {
+            match self.bindings.get(&event.card_fp) {
+                Some(cardholder) => {
+                    if let Some(span) = event.push_text(cardholder) {
+                        event.cardholder = span;
+                        event.cardholder_fp = Fingerprint::of(cardholder);
+                    }
+                }
+                None => {
+                    event.cardholder = event.card;
+                    event.cardholder_fp = Fingerprint::of_card_as_holder(event.card());
+                }
+            }
+        }
+        if let Some(ip) = event.ip {
+            event.place = self.geo.lookup(ip);
+        }
+    }
+
+    fn bind(&mut self, event: &Event) {
+        let binds = matches!(event.body, Body::Card(_) | Body::Enrolment(_));
+        if !binds || event.card.is_empty() || event.cardholder.is_empty() {
+            return;
+        }
+        let cardholder = event.cardholder();
+        self.put(event.card_fp, cardholder);
+        if let Body::Card(change) = &event.body {
+            for alias in &change.aliases {
+                self.put(Fingerprint::of(event.str(*alias)), cardholder);
+            }
+        }
+    }
+
+    fn put(&mut self, card: Fingerprint, cardholder: &str) {
+        if self
+            .bindings
+            .get(&card)
+            .is_none_or(|known| **known != *cardholder)
+        {
+            self.bindings.insert(card, Box::from(cardholder));
+        }
+    }
+
+    /// What a checkpoint keeps: the minute in hand, and the bindings in order of card.
+    pub fn state(&self) -> (Option<i64>, Vec<(u64, &str)>) {
+        #[expect(clippy::iter_over_hash_type, reason = "sorted before anybody sees it")]
+        let mut bindings: Vec<(u64, &str)> = {
+            let mut all = Vec::with_capacity(self.bindings.len());
+            for (card, cardholder) in &self.bindings {
+                all.push((card.0, &**cardholder));
+            }
+            all
+        };
+        bindings.sort_unstable();
+        (self.minute, bindings)
+    }
+
+    /// Takes up a checkpoint's state.
+    pub fn resume(&mut self, minute: Option<i64>, bindings: impl Iterator<Item = (u64, Box<str>)>) {
+        self.minute = minute;
+        self.bindings = bindings
+            .map(|(card, cardholder)| (Fingerprint(card), cardholder))
+            .collect();
+    }
+
+    /// Bytes of the table of bindings, texts included.
+    pub fn bytes(&self) -> usize {
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "a sum does not depend on the order"
+        )]
+        let texts = {
+            let mut sum = 0;
+            for cardholder in self.bindings.values() {
+                sum += cardholder.len().next_multiple_of(16) + 16;
+            }
+            sum
+        };
+        self.bindings.allocation_size() + texts
+    }
+}
