@@ -5,6 +5,7 @@
 //! [`engine`] decides and absorbs it against that cardholder's record under a rule book
 //! (`rulebook`); `encode` writes what came out. `replay` runs that way over files.
 
+pub mod cli;
 pub mod clock;
 pub mod decode;
 pub mod domain;
@@ -15,3 +16,4 @@ pub mod geo;
 pub mod intake;
 pub mod problem;
 pub mod replay;
+pub mod rulebook;

@@ -1,0 +1,258 @@
+//! Runs the examples of a rule book through the real decoder and engine.
+//!
+//! Each example has a fresh engine with the whole book, the built-in country database, and a tick
+//! at each whole minute, as a replay has. After its last event time runs on, so that absences
+//! become facts. How the outcome is printed is the command line's.
+
+use crate::decode::Decoder;
+use crate::domain::event::{Body, Event};
+use crate::domain::ids::Fingerprint;
+use crate::domain::outcome::{AlertStatus, Effect};
+use crate::domain::time::MINUTE_MS;
+use crate::engine::book::{Mode, Phase, Rule};
+use crate::engine::features::{Scratch, View, challenge_of, own_purchase};
+use crate::engine::prepared::Prepared;
+use crate::engine::record::Record;
+use crate::engine::{Engine, Outcome};
+use crate::expr::Explained;
+use crate::geo::{Geo, GeoError};
+use crate::rulebook::{Example, Given, Loaded, Notes};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What became of one example.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The rule's id.
+    pub rule: String,
+    /// The family the rule stands in.
+    pub family: String,
+    /// What the example shows.
+    pub says: String,
+    /// `file:line` where it stands.
+    pub place: String,
+    /// The events that behaved otherwise than it says; empty where it holds.
+    pub surprises: Vec<Surprise>,
+}
+
+/// An event that behaved otherwise than an example says.
+#[derive(Debug)]
+pub struct Surprise {
+    /// The event's id.
+    pub event: String,
+    /// True where it should have hit and did not; false for the reverse.
+    pub expected: bool,
+    /// The conditions of the rule at this event: name of the condition, and its parts.
+    pub conditions: Vec<(&'static str, Vec<Explained>)>,
+}
+
+/// Runs every example of a book.
+///
+/// # Errors
+/// Where the built-in country database is damaged.
+pub fn test(mut loaded: Loaded) -> Result<Vec<Verdict>, GeoError> {
+    let geo = Geo::embedded()?;
+    // What waits shows its hit by its alert only, and a rule in shadow raises none.
+    for rule in loaded.book.rules.iter_mut().filter(|rule| rule.waits()) {
+        rule.mode = Mode::Live;
+    }
+    let prepared = Arc::new(Prepared::new(loaded.book));
+    let mut verdicts = Vec::new();
+    for (number, notes) in loaded.notes.iter().enumerate() {
+        for example in &notes.examples {
+            verdicts.push(verdict(&prepared, &geo, number, notes, example));
+        }
+    }
+    Ok(verdicts)
+}
+
+fn verdict(
+    prepared: &Arc<Prepared>,
+    geo: &Geo,
+    number: usize,
+    notes: &Notes,
+    example: &Example,
+) -> Verdict {
+    let hits = Run::of(prepared, geo, number, example, &BTreeSet::new()).hits;
+    let wrong: BTreeSet<&str> = example
+        .given
+        .iter()
+        .map(|given| given.id.as_str())
+        .filter(|id| example.hits.iter().any(|hit| hit == id) != hits.contains(*id))
+        .collect();
+    let mut surprises = Vec::new();
+    if !wrong.is_empty() {
+        let mut told = Run::of(prepared, geo, number, example, &wrong).told;
+        for given in example.given.iter().filter(|given| wrong.contains(given.id.as_str())) {
+            surprises.push(Surprise {
+                event: given.id.clone(),
+                expected: !hits.contains(&given.id),
+                conditions: told.remove(&given.id).unwrap_or_default(),
+            });
+        }
+    }
+    Verdict {
+        rule: notes.id.clone(),
+        family: notes.family.clone(),
+        says: example.says.clone(),
+        place: example.place.clone(),
+        surprises,
+    }
+}
+
+/// The parts of a condition, by the condition's name.
+type Told = Vec<(&'static str, Vec<Explained>)>;
+
+/// One example on its way through an engine.
+struct Run<'r> {
+    prepared: &'r Arc<Prepared>,
+    number: usize,
+    engine: Engine,
+    /// The cardholder that each card was last bound to.
+    bound: BTreeMap<String, String>,
+    /// When each event was.
+    at_ms: BTreeMap<String, i64>,
+    tick_ms: i64,
+    hits: BTreeSet<String>,
+    told: BTreeMap<String, Told>,
+}
+
+impl<'r> Run<'r> {
+    fn of(
+        prepared: &'r Arc<Prepared>,
+        geo: &Geo,
+        number: usize,
+        example: &Example,
+        watched: &BTreeSet<&str>,
+    ) -> Self {
+        let mut run = Self {
+            prepared,
+            number,
+            engine: Engine::new(Arc::clone(prepared)),
+            bound: BTreeMap::new(),
+            at_ms: BTreeMap::new(),
+            tick_ms: i64::MIN,
+            hits: BTreeSet::new(),
+            told: BTreeMap::new(),
+        };
+        let mut decoder = Decoder::default();
+        let mut event = Event::default();
+        let mut outcome = Outcome::default();
+        for given in &example.given {
+            // Loading refused what does not decode.
+            if decoder.decode(given.json.as_bytes(), &mut event).is_err() {
+                continue;
+            }
+            run.settle(given, geo, &mut event);
+            run.tick_to(event.at.ms);
+            if watched.contains(given.id.as_str()) {
+                let told = run.explain(&event);
+                run.told.insert(given.id.clone(), told);
+            }
+            run.at_ms.insert(given.id.clone(), event.at.ms);
+            run.engine.apply(&event, &mut outcome);
+            if run.rule().is_some_and(|rule| !rule.waits()) && outcome.hits.contains(&number) {
+                run.hits.insert(given.id.clone());
+            }
+            run.hear(&outcome.effects);
+        }
+        let patience = run.rule().and_then(waits_for).unwrap_or(0);
+        let end = run.at_ms.values().max().map_or(0, |at| at + patience + MINUTE_MS);
+        run.tick_to(end);
+        run
+    }
+
+    fn rule(&self) -> Option<&'r Rule> {
+        self.prepared.book.rules.get(self.number)
+    }
+
+    /// Does what intake does: resolves the card, looks the address up.
+    fn settle(&mut self, given: &Given, geo: &Geo, event: &mut Event) {
+        let card = event.card().to_owned();
+        if event.cardholder.is_empty() {
+            let bound = self.bound.get(&card).cloned();
+            let key = bound.clone().unwrap_or_else(|| card.clone());
+            if let Some(span) = event.push_text(&key) {
+                event.cardholder = span;
+            }
+            event.cardholder_fp = match bound {
+                Some(_) => Fingerprint::of(&key),
+                None => Fingerprint::of_card_as_holder(&key),
+            };
+        } else if matches!(event.body, Body::Card(_) | Body::Enrolment(_)) {
+            self.bound.insert(card, event.cardholder().to_owned());
+        }
+        if let Some(ip) = event.ip {
+            event.place = geo.lookup(ip);
+            event.place.asn = given.asn.or(event.place.asn);
+        }
+    }
+
+    /// One tick at the last whole minute that has passed, as after a gap.
+    fn tick_to(&mut self, at_ms: i64) {
+        let minute = at_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
+        if minute <= self.tick_ms {
+            return;
+        }
+        self.tick_ms = minute;
+        let mut effects = Vec::new();
+        self.engine.tick(minute, &mut effects);
+        self.hear(&effects);
+    }
+
+    /// Finds the hits of a rule that waits: its alert names the event that began the wait, and is
+    /// dated when the time was up.
+    fn hear(&mut self, effects: &[Effect]) {
+        let Some(rule) = self.rule() else { return };
+        let Some(absent_ms) = waits_for(rule) else { return };
+        for effect in effects {
+            let Effect::Alert(alert) = effect else { continue };
+            let began = self.at_ms.get(&alert.trigger);
+            let due = began.is_some_and(|began| began + absent_ms == alert.at_ms);
+            let named = alert.rules.iter().any(|known| *known.id == *rule.id);
+            if alert.status != AlertStatus::Closed && due && named {
+                self.hits.insert(alert.trigger.clone());
+            }
+        }
+    }
+
+    /// The rule's conditions at an event that is about to be applied.
+    fn explain(&self, event: &Event) -> Told {
+        let empty = Record::default();
+        let record = self.engine.slab().find(event.cardholder_fp.0).unwrap_or(&empty);
+        let clock_ms = record.clock_ms.max(event.at.ms).max(self.tick_ms);
+        let book = &self.prepared.book;
+        let counted_from_ms = vec![i64::MIN; book.aggregates.len()];
+        let mut scratch = Scratch::default();
+        scratch.start(book.aggregates.len());
+        let own = own_purchase(book, event);
+        let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
+        let Some(rule) = self.rule() else { return Vec::new() };
+        let mut view = View {
+            book,
+            event,
+            record,
+            clock_ms,
+            late: clock_ms > event.at.ms,
+            outcome: rule.phase == Phase::Absorb,
+            challenge,
+            purchase: own.or(challenge.and_then(|c| c.purchase)),
+            counted_from_ms: &counted_from_ms,
+            scratch: &mut scratch,
+        };
+        let last = rule.sequence.as_ref().and_then(|s| s.steps.last());
+        [
+            ("when", rule.when.as_ref()),
+            ("unless", rule.unless.as_ref()),
+            ("last step", last.map(|step| &step.when)),
+        ]
+        .into_iter()
+        .filter_map(|(name, program)| Some((name, program?.explain(&mut view))))
+        .collect()
+    }
+}
+
+/// How long a rule waits for what does not come.
+fn waits_for(rule: &Rule) -> Option<i64> {
+    rule.sequence.as_ref()?.steps.last()?.absent_ms
+}
