@@ -5,9 +5,11 @@
 //! [`engine`] decides and absorbs it against that cardholder's record under a rule book
 //! (`rulebook`); `encode` writes what came out. `replay` runs that way over files.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod decode;
+pub mod demo;
 pub mod domain;
 pub mod encode;
 pub mod engine;

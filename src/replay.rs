@@ -61,7 +61,9 @@ pub enum ReplayError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The output folder.
-    #[error("cannot write to `{dir}`: {source}\n  = help: check the folder's rights and the free space, then start again")]
+    #[error(
+        "cannot write to `{dir}`: {source}\n  = help: check the folder's rights and the free space, then start again"
+    )]
     Sink {
         /// The folder.
         dir: String,
@@ -72,7 +74,9 @@ pub enum ReplayError {
     #[error(transparent)]
     Saved(#[from] saved::SavedError),
     /// A shard ended before its time.
-    #[error("shard {0} stopped unexpectedly; this is a bug of ours: please report it with the input")]
+    #[error(
+        "shard {0} stopped unexpectedly; this is a bug of ours: please report it with the input"
+    )]
     Shard(usize),
 }
 
@@ -90,7 +94,12 @@ struct Shard {
 ///
 /// # Errors
 /// Where an input, the output folder or a checkpoint fails. What came before is written.
-pub fn run(options: &Options, prepared: &Arc<Prepared>, geo: &Geo, progress: Progress<'_>) -> Result<Report, ReplayError> {
+pub fn run(
+    options: &Options,
+    prepared: &Arc<Prepared>,
+    geo: &Geo,
+    progress: Progress<'_>,
+) -> Result<Report, ReplayError> {
     let bytes = Arc::new(AtomicU64::new(0));
     let mut start = Start::of(options, prepared, geo)?;
     let mut merge = Merge::open(&options.inputs, &start.taken, &bytes)?;
@@ -105,16 +114,33 @@ pub fn run(options: &Options, prepared: &Arc<Prepared>, geo: &Geo, progress: Pro
         dir: options.out.display().to_string(),
     };
     dealer.share.resize_with(options.shards, Vec::new);
-    let mut clocks = Clocks { intake: start.intake, seq: start.seq, read: start.read };
-    let names: Vec<Arc<str>> =
-        options.inputs.iter().map(|path| Arc::from(path.display().to_string())).collect();
+    let mut clocks = Clocks {
+        intake: start.intake,
+        seq: start.seq,
+        read: start.read,
+    };
+    let names: Vec<Arc<str>> = options
+        .inputs
+        .iter()
+        .map(|path| Arc::from(path.display().to_string()))
+        .collect();
     let unknown_before = start.unknown_fields;
-    deal_all(options, &mut merge, &mut dealer, &mut clocks, &names, &mut |read| {
-        progress(bytes.load(Ordering::Relaxed), read);
-    })?;
+    deal_all(
+        options,
+        &mut merge,
+        &mut dealer,
+        &mut clocks,
+        &names,
+        &mut |read| {
+            progress(bytes.load(Ordering::Relaxed), read);
+        },
+    )?;
     let (engines, mut sink) = dealer.finish()?;
     let unknown_fields = unknown_before + merge.unknown_fields();
-    let fail = |source| ReplayError::Sink { dir: options.out.display().to_string(), source };
+    let fail = |source| ReplayError::Sink {
+        dir: options.out.display().to_string(),
+        source,
+    };
     sink.flush().map_err(fail)?;
     if let Some(dir) = &options.checkpoint {
         let state = saved::State {
@@ -146,10 +172,15 @@ struct Start {
 
 impl Start {
     fn of(options: &Options, prepared: &Arc<Prepared>, geo: &Geo) -> Result<Self, ReplayError> {
-        let fail = |source| ReplayError::Sink { dir: options.out.display().to_string(), source };
+        let fail = |source| ReplayError::Sink {
+            dir: options.out.display().to_string(),
+            source,
+        };
         let Some(dir) = &options.resume else {
             return Ok(Self {
-                engines: (0..options.shards).map(|_| Engine::new(Arc::clone(prepared))).collect(),
+                engines: (0..options.shards)
+                    .map(|_| Engine::new(Arc::clone(prepared)))
+                    .collect(),
                 intake: Intake::new(geo.clone()),
                 sink: Sink::open(&options.out, [0; 4]).map_err(fail)?,
                 taken: vec![0; options.inputs.len()],
@@ -191,14 +222,19 @@ fn spawn(engines: Vec<Engine>, warm_by: usize) -> Vec<Shard> {
                 let mut outcome = Outcome::default();
                 let mut scratch = Vec::new();
                 while let Ok(batch) = queue.recv() {
-                    let output = worker::run(&mut engine, batch, warm_by, &mut outcome, &mut scratch);
+                    let output =
+                        worker::run(&mut engine, batch, warm_by, &mut outcome, &mut scratch);
                     if results.send(output).is_err() {
                         break;
                     }
                 }
                 engine
             });
-            Shard { work: Some(work), done, thread }
+            Shard {
+                work: Some(work),
+                done,
+                thread,
+            }
         })
         .collect()
 }
@@ -233,7 +269,10 @@ fn deal_all(
             Next::Refused(refused) => {
                 clocks.read += 1;
                 let name = names.get(refused.input).map_or("", |name| &**name);
-                dealer.sink.refused(&refused, name).map_err(|source| dealer.failed(source))?;
+                dealer
+                    .sink
+                    .refused(&refused, name)
+                    .map_err(|source| dealer.failed(source))?;
             }
             Next::Event { input, line } => {
                 clocks.read += 1;
@@ -269,14 +308,20 @@ struct Dealer {
 
 impl Dealer {
     fn failed(&self, source: io::Error) -> ReplayError {
-        ReplayError::Sink { dir: self.dir.clone(), source }
+        ReplayError::Sink {
+            dir: self.dir.clone(),
+            source,
+        }
     }
 
     /// Adds an event to its shard's share; returns another to be filled.
     fn event(&mut self, seq: u64, event: Event, position: Position) -> Result<Event, ReplayError> {
         let shard = shard_of(event.cardholder_fp.0, self.shards.len());
         if let Some(share) = self.share.get_mut(shard) {
-            share.push(Item { seq, work: Work::Event(event, position) });
+            share.push(Item {
+                seq,
+                work: Work::Event(event, position),
+            });
         }
         self.added()?;
         Ok(self.spare.pop().unwrap_or_default())
@@ -284,14 +329,21 @@ impl Dealer {
 
     fn tick(&mut self, seq: u64, at_ms: i64) -> Result<(), ReplayError> {
         for share in &mut self.share {
-            share.push(Item { seq, work: Work::Tick(at_ms) });
+            share.push(Item {
+                seq,
+                work: Work::Tick(at_ms),
+            });
         }
         self.added()
     }
 
     fn added(&mut self) -> Result<(), ReplayError> {
         self.pending += 1;
-        if self.pending < DEAL { Ok(()) } else { self.deal() }
+        if self.pending < DEAL {
+            Ok(())
+        } else {
+            self.deal()
+        }
     }
 
     /// Sends the shares out; takes back what is beyond the bound in flight.
@@ -302,9 +354,19 @@ impl Dealer {
         }
         self.number += 1;
         for (index, shard) in self.shards.iter().enumerate() {
-            let items = self.share.get_mut(index).map(std::mem::take).unwrap_or_default();
-            let batch = Batch { number: self.number, items };
-            let sent = shard.work.as_ref().is_some_and(|work| work.send(batch).is_ok());
+            let items = self
+                .share
+                .get_mut(index)
+                .map(std::mem::take)
+                .unwrap_or_default();
+            let batch = Batch {
+                number: self.number,
+                items,
+            };
+            let sent = shard
+                .work
+                .as_ref()
+                .is_some_and(|work| work.send(batch).is_ok());
             if !sent {
                 return Err(ReplayError::Shard(index));
             }
@@ -318,7 +380,9 @@ impl Dealer {
         for (index, shard) in self.shards.iter().enumerate() {
             outputs.push(shard.done.recv().map_err(|_| ReplayError::Shard(index))?);
         }
-        self.sink.batch(&outputs).map_err(|source| self.failed(source))?;
+        self.sink
+            .batch(&outputs)
+            .map_err(|source| self.failed(source))?;
         for (index, mut output) in outputs.into_iter().enumerate() {
             for item in output.items.drain(..) {
                 if let Work::Event(event, _) = item.work

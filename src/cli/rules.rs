@@ -6,10 +6,10 @@
 use crate::expr::Explained;
 use crate::rulebook::{self, Loaded, SchemaKind, Surprise, Verdict};
 use clap::{Args, Subcommand, ValueEnum};
-use std::io::{self, Write};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Fine.
@@ -143,7 +143,11 @@ fn test(
     if let Some(file) = junit
         && let Err(error) = fs::write(file, junit_of(&verdicts))
     {
-        writeln!(err, "error: `{}` cannot be written: {error}", file.display())?;
+        writeln!(
+            err,
+            "error: `{}` cannot be written: {error}",
+            file.display()
+        )?;
         return Ok(FAILED);
     }
     for verdict in verdicts.iter().filter(|v| !v.surprises.is_empty()) {
@@ -173,7 +177,11 @@ fn failure(verdict: &Verdict) -> String {
 }
 
 fn told(surprise: &Surprise) -> String {
-    let (said, did) = if surprise.expected { ("hit", "did not") } else { ("not hit", "did") };
+    let (said, did) = if surprise.expected {
+        ("hit", "did not")
+    } else {
+        ("not hit", "did")
+    };
     let mut text = format!("   | event `{}` should {said} and {did}\n", surprise.event);
     for (name, parts) in &surprise.conditions {
         let _ = writeln!(text, "   |   {name}");
@@ -192,9 +200,16 @@ fn line(part: &Explained) -> String {
         None => "unknown",
     };
     let indent = "  ".repeat(part.depth);
-    let reads: Vec<String> =
-        part.reads.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let reads = if reads.is_empty() { String::new() } else { format!("   [{}]", reads.join(", ")) };
+    let reads: Vec<String> = part
+        .reads
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let reads = if reads.is_empty() {
+        String::new()
+    } else {
+        format!("   [{}]", reads.join(", "))
+    };
     format!("{answer} {indent}{}{reads}", part.text)
 }
 

@@ -107,16 +107,41 @@ impl Ledger {
     /// Takes in what a worker noted.
     pub fn note(&mut self, seq: u64, note: &Note) {
         match *note {
-            Note::Authorization { id, cardholder, at_ms, amount_minor, currency, approved, allowed } => {
+            Note::Authorization {
+                id,
+                cardholder,
+                at_ms,
+                amount_minor,
+                currency,
+                approved,
+                allowed,
+            } => {
                 if self.kept.len() >= MAX_KEPT {
                     self.left_out += 1;
                     return;
                 }
                 let (id, cardholder) = (id.0, cardholder.0);
-                self.kept.push(Kept { seq, id, cardholder, at_ms, amount_minor, currency, approved, allowed });
+                self.kept.push(Kept {
+                    seq,
+                    id,
+                    cardholder,
+                    at_ms,
+                    amount_minor,
+                    currency,
+                    approved,
+                    allowed,
+                });
             }
-            Note::Label { subject, of_alert, verdict } => {
-                let labels = if of_alert { &mut self.alert_labels } else { &mut self.labels };
+            Note::Label {
+                subject,
+                of_alert,
+                verdict,
+            } => {
+                let labels = if of_alert {
+                    &mut self.alert_labels
+                } else {
+                    &mut self.labels
+                };
                 labels.insert(subject.0, verdict.word().to_owned());
             }
         }
@@ -137,8 +162,13 @@ impl Ledger {
         });
         if let Effect::Alert(alert) = effect {
             warned.alert_seq = warned.alert_seq.or(Some(seq));
-            let events = alert.events.iter().map(|id| Fingerprint::of(id).0).collect();
-            self.alert_events.insert(Fingerprint::of(&alert.id.to_string()).0, events);
+            let events = alert
+                .events
+                .iter()
+                .map(|id| Fingerprint::of(id).0)
+                .collect();
+            self.alert_events
+                .insert(Fingerprint::of(&alert.id.to_string()).0, events);
         }
     }
 
@@ -158,7 +188,9 @@ impl Ledger {
             let positive = !k.allowed || self.alerted(k);
             let holder = holders.entry(k.cardholder).or_default();
             holder.2 |= positive;
-            let Some(fraud) = labels.get(&k.id).copied() else { continue };
+            let Some(fraud) = labels.get(&k.id).copied() else {
+                continue;
+            };
             by_authorization.count(fraud, positive);
             holder.0 |= fraud;
             holder.1 = true;
@@ -181,18 +213,24 @@ impl Ledger {
     }
 
     fn alerted(&self, k: &Kept) -> bool {
-        self.warned.get(&k.cardholder).and_then(|w| w.alert_seq).is_some_and(|seq| seq <= k.seq)
+        self.warned
+            .get(&k.cardholder)
+            .and_then(|w| w.alert_seq)
+            .is_some_and(|seq| seq <= k.seq)
     }
 
     fn count_case(&self, k: &Kept, cases: &mut BTreeMap<(u64, u32), Case>) {
         let warned = self.warned.get(&k.cardholder);
-        let case = cases.entry((k.cardholder, k.currency)).or_insert_with(|| Case {
-            cardholder: warned.map_or_else(|| format!("#{:016x}", k.cardholder), |w| w.name.clone()),
-            currency: letters(k.currency),
-            lead_time_s: None,
-            prevented_minor: 0,
-            lost_minor: 0,
-        });
+        let case = cases
+            .entry((k.cardholder, k.currency))
+            .or_insert_with(|| Case {
+                cardholder: warned
+                    .map_or_else(|| format!("#{:016x}", k.cardholder), |w| w.name.clone()),
+                currency: letters(k.currency),
+                lead_time_s: None,
+                prevented_minor: 0,
+                lost_minor: 0,
+            });
         if !k.approved {
             return;
         }
@@ -202,7 +240,9 @@ impl Ledger {
             case.prevented_minor += k.amount_minor;
         }
         if case.lead_time_s.is_none() {
-            case.lead_time_s = warned.filter(|w| w.first_seq < k.seq).map(|w| (k.at_ms - w.first_ms) / 1_000);
+            case.lead_time_s = warned
+                .filter(|w| w.first_seq < k.seq)
+                .map(|w| (k.at_ms - w.first_ms) / 1_000);
         }
     }
 

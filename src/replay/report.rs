@@ -64,11 +64,18 @@ impl Report {
     ///
     /// # Errors
     /// Where the files cannot be read again for the digest.
-    pub fn new(sink: &Sink, engines: &[Engine], read: u64, unknown_fields: u64) -> io::Result<Self> {
+    pub fn new(
+        sink: &Sink,
+        engines: &[Engine],
+        read: u64,
+        unknown_fields: u64,
+    ) -> io::Result<Self> {
         let totals = &sink.totals;
         let [allow, step_up, decline] = totals.tally.actions;
         let confusion = sink.ledger.evaluate();
-        let fraud_cases = confusion.as_ref().map(|evaluation| evaluation.cases.clone());
+        let fraud_cases = confusion
+            .as_ref()
+            .map(|evaluation| evaluation.cases.clone());
         let cardholders: usize = engines.iter().map(|engine| engine.slab().len()).sum();
         Ok(Self {
             events_read: read,
@@ -81,10 +88,19 @@ impl Report {
             alerts: totals.alerts,
             alert_updates: totals.alert_updates,
             holds: totals.holds,
-            decisions: Actions { allow, step_up, decline },
+            decisions: Actions {
+                allow,
+                step_up,
+                decline,
+            },
             cardholders: u64::try_from(cardholders).unwrap_or(0),
-            gave_way: engines.iter().map(|engine| engine.counters().gave_way).sum(),
-            ruleset: engines.first().map_or_else(String::new, |e| e.prepared().version.to_string()),
+            gave_way: engines
+                .iter()
+                .map(|engine| engine.counters().gave_way)
+                .sum(),
+            ruleset: engines
+                .first()
+                .map_or_else(String::new, |e| e.prepared().version.to_string()),
             digest: sink.digest()?,
             confusion,
             fraud_cases,

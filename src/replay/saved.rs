@@ -24,13 +24,16 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Version of the folder's layout.
 const VERSION: u32 = 1;
 const MANIFEST: &str = "replay.json";
-const HELP: &str = "stop the replay again with `--stop-after` and `--checkpoint`, or start from the beginning";
+const HELP: &str =
+    "stop the replay again with `--stop-after` and `--checkpoint`, or start from the beginning";
 
 /// Why a stopped replay cannot be saved or resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedError {
     /// The folder cannot be written.
-    #[error("cannot write the checkpoint to `{path}`: {source}\n  = help: check the folder's rights and the free space")]
+    #[error(
+        "cannot write the checkpoint to `{path}`: {source}\n  = help: check the folder's rights and the free space"
+    )]
     Write {
         /// The folder.
         path: String,
@@ -38,7 +41,9 @@ pub enum SavedError {
         source: io::Error,
     },
     /// A file cannot be read.
-    #[error("cannot read the checkpoint's `{path}`: {source}\n  = help: name the folder that `--checkpoint` wrote")]
+    #[error(
+        "cannot read the checkpoint's `{path}`: {source}\n  = help: name the folder that `--checkpoint` wrote"
+    )]
     Read {
         /// The file.
         path: String,
@@ -60,7 +65,9 @@ pub enum SavedError {
         found: u32,
     },
     /// Made from other inputs.
-    #[error("the checkpoint was made from {saved} inputs, but {given} are given\n  = help: name the same `--input` files in the same order")]
+    #[error(
+        "the checkpoint was made from {saved} inputs, but {given} are given\n  = help: name the same `--input` files in the same order"
+    )]
     Inputs {
         /// Inputs of the stopped replay.
         saved: usize,
@@ -122,7 +129,10 @@ pub struct Saved {
 /// # Errors
 /// Where the folder cannot be written.
 pub fn write(dir: &Path, outputs: &Path, state: &State<'_>) -> Result<(), SavedError> {
-    let fail = |source| SavedError::Write { path: dir.display().to_string(), source };
+    let fail = |source| SavedError::Write {
+        path: dir.display().to_string(),
+        source,
+    };
     std::fs::create_dir_all(dir).map_err(fail)?;
     let mut files = BTreeMap::new();
     let mut keep = |name: String, bytes: &[u8]| -> Result<(), SavedError> {
@@ -137,9 +147,16 @@ pub fn write(dir: &Path, outputs: &Path, state: &State<'_>) -> Result<(), SavedE
         keep(shard_file(number), &bytes)?;
     }
     let (minute, bindings) = state.intake.state();
-    let json = |value: Result<Vec<u8>, serde_json::Error>| value.map_err(|e| fail(io::Error::other(e)));
-    keep("bindings.json".to_owned(), &json(serde_json::to_vec(&bindings))?)?;
-    keep("ledger.json".to_owned(), &json(serde_json::to_vec(&state.sink.ledger))?)?;
+    let json =
+        |value: Result<Vec<u8>, serde_json::Error>| value.map_err(|e| fail(io::Error::other(e)));
+    keep(
+        "bindings.json".to_owned(),
+        &json(serde_json::to_vec(&bindings))?,
+    )?;
+    keep(
+        "ledger.json".to_owned(),
+        &json(serde_json::to_vec(&state.sink.ledger))?,
+    )?;
     for name in FILES {
         let output = std::fs::read(outputs.join(name)).map_err(fail)?;
         keep(name.to_owned(), &output)?;
@@ -162,21 +179,36 @@ fn shard_file(number: usize) -> String {
 pub fn read(dir: &Path, inputs: usize) -> Result<Saved, SavedError> {
     let load = |name: &str| {
         let path = dir.join(name);
-        std::fs::read(&path).map_err(|source| SavedError::Read { path: path.display().to_string(), source })
+        std::fs::read(&path).map_err(|source| SavedError::Read {
+            path: path.display().to_string(),
+            source,
+        })
     };
     let text = load(MANIFEST)?;
-    let damaged = |name: &str, what: String| SavedError::Damaged { path: dir.join(name).display().to_string(), what };
-    let mut saved: Saved = serde_json::from_slice(&text).map_err(|e| damaged(MANIFEST, e.to_string()))?;
+    let damaged = |name: &str, what: String| SavedError::Damaged {
+        path: dir.join(name).display().to_string(),
+        what,
+    };
+    let mut saved: Saved =
+        serde_json::from_slice(&text).map_err(|e| damaged(MANIFEST, e.to_string()))?;
     if saved.version != VERSION {
-        return Err(SavedError::Version { found: saved.version });
+        return Err(SavedError::Version {
+            found: saved.version,
+        });
     }
     if saved.taken.len() != inputs {
-        return Err(SavedError::Inputs { saved: saved.taken.len(), given: inputs });
+        return Err(SavedError::Inputs {
+            saved: saved.taken.len(),
+            given: inputs,
+        });
     }
     for (name, sum) in &saved.files {
         let bytes = load(name)?;
         if format!("{:016x}", xxh3_64(&bytes)) != *sum {
-            return Err(damaged(name, "its checksum is not the manifest's".to_owned()));
+            return Err(damaged(
+                name,
+                "its checksum is not the manifest's".to_owned(),
+            ));
         }
         saved.parts.insert(name.clone(), bytes);
     }
@@ -203,7 +235,12 @@ impl Saved {
             alerts: totals.alerts,
             alert_updates: totals.alert_updates,
             holds: totals.holds,
-            hold_ids: state.sink.hold_ids().iter().map(ToString::to_string).collect(),
+            hold_ids: state
+                .sink
+                .hold_ids()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             shards: state.engines.len(),
             files,
             parts: BTreeMap::new(),
@@ -244,7 +281,10 @@ impl Saved {
     /// # Errors
     /// Where the folder cannot be written.
     pub fn put_outputs(&self, out: &Path) -> Result<(), SavedError> {
-        let fail = |source| SavedError::Write { path: out.display().to_string(), source };
+        let fail = |source| SavedError::Write {
+            path: out.display().to_string(),
+            source,
+        };
         std::fs::create_dir_all(out).map_err(fail)?;
         for name in FILES {
             std::fs::write(out.join(name), self.part(name)).map_err(fail)?;
@@ -256,18 +296,34 @@ impl Saved {
     ///
     /// # Errors
     /// Where a part cannot be read.
-    pub fn restore(&self, prepared: &Arc<Prepared>, shards: usize, intake: &mut Intake, sink: &mut Sink) -> Result<Vec<Engine>, SavedError> {
-        let damaged = |name: &str, e: serde_json::Error| SavedError::Damaged { path: name.to_owned(), what: e.to_string() };
-        let bindings: Vec<(u64, Box<str>)> =
-            serde_json::from_slice(self.part("bindings.json")).map_err(|e| damaged("bindings.json", e))?;
+    pub fn restore(
+        &self,
+        prepared: &Arc<Prepared>,
+        shards: usize,
+        intake: &mut Intake,
+        sink: &mut Sink,
+    ) -> Result<Vec<Engine>, SavedError> {
+        let damaged = |name: &str, e: serde_json::Error| SavedError::Damaged {
+            path: name.to_owned(),
+            what: e.to_string(),
+        };
+        let bindings: Vec<(u64, Box<str>)> = serde_json::from_slice(self.part("bindings.json"))
+            .map_err(|e| damaged("bindings.json", e))?;
         intake.resume(self.minute, bindings.into_iter());
-        let ledger: Ledger = serde_json::from_slice(self.part("ledger.json")).map_err(|e| damaged("ledger.json", e))?;
+        let ledger: Ledger = serde_json::from_slice(self.part("ledger.json"))
+            .map_err(|e| damaged("ledger.json", e))?;
         sink.ledger = ledger;
         sink.totals = self.totals();
         sink.resume_holds(self.hold_ids.iter().filter_map(|id| EffectId::parse(id)));
-        let parts: Vec<&[u8]> = (0..self.shards).map(|number| self.part(&shard_file(number))).collect();
+        let parts: Vec<&[u8]> = (0..self.shards)
+            .map(|number| self.part(&shard_file(number)))
+            .collect();
         (0..shards)
-            .map(|shard| Ok(Engine::restore(Arc::clone(prepared), &parts, |key| shard_of(key, shards) == shard)?))
+            .map(|shard| {
+                Ok(Engine::restore(Arc::clone(prepared), &parts, |key| {
+                    shard_of(key, shards) == shard
+                })?)
+            })
             .collect()
     }
 

@@ -20,7 +20,12 @@ use std::path::{Path, PathBuf};
 const BUFFER: usize = 256 * 1024;
 
 /// The files of a replay, in the order in which the digest reads them, then the rejects.
-pub const FILES: [&str; 4] = ["alerts.jsonl", "holds.jsonl", "decisions.jsonl", "rejects.jsonl"];
+pub const FILES: [&str; 4] = [
+    "alerts.jsonl",
+    "holds.jsonl",
+    "decisions.jsonl",
+    "rejects.jsonl",
+];
 
 /// The output folder of a replay.
 pub struct Sink {
@@ -60,7 +65,12 @@ impl Sink {
         std::fs::create_dir_all(dir)?;
         let mut files = Vec::new();
         for (name, length) in FILES.iter().zip(lengths) {
-            let mut file = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(dir.join(name))?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .read(true)
+                .write(true)
+                .truncate(false)
+                .open(dir.join(name))?;
             file.set_len(length)?;
             file.seek(SeekFrom::Start(length))?;
             files.push(BufWriter::with_capacity(BUFFER, file));
@@ -101,7 +111,8 @@ impl Sink {
     }
 
     fn put(&mut self, file: usize, bytes: &[u8]) -> io::Result<()> {
-        if let (Some(writer), Some(length)) = (self.files.get_mut(file), self.lengths.get_mut(file)) {
+        if let (Some(writer), Some(length)) = (self.files.get_mut(file), self.lengths.get_mut(file))
+        {
             writer.write_all(bytes)?;
             *length += u64::try_from(bytes.len()).unwrap_or(0);
         }
@@ -117,7 +128,12 @@ impl Sink {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         let position = format!("{file}:{}", refused.line);
-        encode::reject(&mut line, position, refused.reject.code, &refused.reject.text);
+        encode::reject(
+            &mut line,
+            position,
+            refused.reject.code,
+            &refused.reject.text,
+        );
         let result = self.put(3, &line);
         self.line = line;
         result
@@ -165,8 +181,11 @@ impl Sink {
                 .enumerate()
                 .filter_map(|(shard, ((line, _), output))| Some((output.ends.get(*line)?.0, shard)))
                 .min();
-            let Some((_, shard)) = first else { return Ok(()) };
-            let (Some(output), Some((line, start))) = (outputs.get(shard), next.get_mut(shard)) else {
+            let Some((_, shard)) = first else {
+                return Ok(());
+            };
+            let (Some(output), Some((line, start))) = (outputs.get(shard), next.get_mut(shard))
+            else {
                 return Ok(());
             };
             let end = output.ends.get(*line).map_or(*start, |(_, end)| *end);
@@ -230,13 +249,23 @@ impl Sink {
                 }
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 }
 
 /// Whether a run of effects with one place comes from a tick: an event is in one shard only, so
 /// effects of several shards are a tick's; those of one shard come in order already.
 fn is_tick_run(outputs: &[Output], run: &[&(u64, Effect)]) -> bool {
-    let Some((seq, _)) = run.first() else { return false };
-    outputs.iter().filter(|o| o.effects.iter().any(|(other, _)| other == seq)).count() > 1
+    let Some((seq, _)) = run.first() else {
+        return false;
+    };
+    outputs
+        .iter()
+        .filter(|o| o.effects.iter().any(|(other, _)| other == seq))
+        .count()
+        > 1
 }

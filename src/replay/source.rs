@@ -19,7 +19,9 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// It could not be opened.
-    #[error("cannot open `{path}`: {source}\n  = help: name a file of JSON lines (.jsonl, .gz, .zst), or `-` for standard input")]
+    #[error(
+        "cannot open `{path}`: {source}\n  = help: name a file of JSON lines (.jsonl, .gz, .zst), or `-` for standard input"
+    )]
     Open {
         /// As named.
         path: String,
@@ -27,7 +29,9 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// It could not be read to its end.
-    #[error("cannot read `{path}` after line {line}: {source}\n  = help: the file may be cut off or damaged; what came before was applied")]
+    #[error(
+        "cannot read `{path}` after line {line}: {source}\n  = help: the file may be cut off or damaged; what came before was applied"
+    )]
     Read {
         /// As named.
         path: String,
@@ -47,7 +51,8 @@ struct Counted<R> {
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.bytes.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+        self.bytes
+            .fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
         Ok(count)
     }
 }
@@ -76,7 +81,10 @@ impl Lines {
     /// Where it cannot be opened.
     pub fn open(path: &Path, bytes: &Arc<AtomicU64>) -> Result<Self, SourceError> {
         let name = path.display().to_string();
-        let fail = |source| SourceError::Open { path: name.clone(), source };
+        let fail = |source| SourceError::Open {
+            path: name.clone(),
+            source,
+        };
         let raw: Box<dyn Read + Send> = if name == "-" {
             Box::new(std::io::stdin())
         } else {
@@ -86,7 +94,13 @@ impl Lines {
             }
             Box::new(file)
         };
-        let mut counted = BufReader::with_capacity(CHUNK, Counted { inner: raw, bytes: Arc::clone(bytes) });
+        let mut counted = BufReader::with_capacity(
+            CHUNK,
+            Counted {
+                inner: raw,
+                bytes: Arc::clone(bytes),
+            },
+        );
         let head = std::io::BufRead::fill_buf(&mut counted).map_err(fail)?;
         let reader: Box<dyn Read + Send> = if head.starts_with(&[0x1F, 0x8B]) {
             Box::new(flate2::bufread::MultiGzDecoder::new(counted))
@@ -95,13 +109,23 @@ impl Lines {
         } else {
             Box::new(counted)
         };
-        Ok(Self { path: name, reader, buffer: vec![0; CHUNK], start: 0, end: 0, line: 0, ended: false })
+        Ok(Self {
+            path: name,
+            reader,
+            buffer: vec![0; CHUNK],
+            start: 0,
+            end: 0,
+            line: 0,
+            ended: false,
+        })
     }
 
     /// The next line that is no blank, with its number; nothing at the end.
     fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, SourceError> {
         loop {
-            let Some((start, end, too_long)) = self.next_range()? else { return Ok(None) };
+            let Some((start, end, too_long)) = self.next_range()? else {
+                return Ok(None);
+            };
             if too_long {
                 return Ok(Some((self.line, Line::TooLong)));
             }
@@ -123,7 +147,11 @@ impl Lines {
                 let (start, end) = (self.start, searched + at);
                 self.start = end + 1;
                 self.line += 1;
-                return Ok(Some((start, end, too_long || end - start > MAX_RECORD_BYTES)));
+                return Ok(Some((
+                    start,
+                    end,
+                    too_long || end - start > MAX_RECORD_BYTES,
+                )));
             }
             searched = self.end;
             if self.end - self.start > MAX_RECORD_BYTES {
@@ -210,7 +238,11 @@ impl Merge {
     ///
     /// # Errors
     /// Where one cannot be opened.
-    pub fn open(paths: &[PathBuf], skip: &[u64], bytes: &Arc<AtomicU64>) -> Result<Self, SourceError> {
+    pub fn open(
+        paths: &[PathBuf],
+        skip: &[u64],
+        bytes: &Arc<AtomicU64>,
+    ) -> Result<Self, SourceError> {
         let mut heads = Vec::new();
         for path in paths {
             heads.push(Head {
@@ -224,7 +256,11 @@ impl Merge {
         }
         let mut to_skip = skip.to_vec();
         to_skip.resize(paths.len(), 0);
-        Ok(Self { heads, taken: to_skip.clone(), to_skip })
+        Ok(Self {
+            heads,
+            taken: to_skip.clone(),
+            to_skip,
+        })
     }
 
     /// The last line taken of each input, so that a resumed replay goes on after it.
@@ -234,7 +270,10 @@ impl Merge {
 
     /// Unknown fields met so far, in all inputs.
     pub fn unknown_fields(&self) -> u64 {
-        self.heads.iter().map(|head| head.decoder.unknown_fields()).sum()
+        self.heads
+            .iter()
+            .map(|head| head.decoder.unknown_fields())
+            .sum()
     }
 
     /// The next event in order of time, or the next record refused on the way to it.
@@ -254,19 +293,28 @@ impl Merge {
             .filter(|(_, head)| head.ready)
             .min_by_key(|(input, head)| (head.event.at.ms, *input))
             .map(|(input, _)| input);
-        let Some(input) = first else { return Ok(Next::End) };
-        let Some(head) = self.heads.get_mut(input) else { return Ok(Next::End) };
+        let Some(input) = first else {
+            return Ok(Next::End);
+        };
+        let Some(head) = self.heads.get_mut(input) else {
+            return Ok(Next::End);
+        };
         std::mem::swap(&mut head.event, into);
         head.ready = false;
         if let Some(taken) = self.taken.get_mut(input) {
             *taken = head.line;
         }
-        Ok(Next::Event { input, line: head.line })
+        Ok(Next::Event {
+            input,
+            line: head.line,
+        })
     }
 
     /// Makes an input's next event ready; returns the record refused on the way, if one was.
     fn make_ready(&mut self, input: usize) -> Result<Option<Refused>, SourceError> {
-        let Some(head) = self.heads.get_mut(input) else { return Ok(None) };
+        let Some(head) = self.heads.get_mut(input) else {
+            return Ok(None);
+        };
         let skip = self.to_skip.get(input).copied().unwrap_or(0);
         while !head.ready && !head.done {
             let Some((line, record)) = head.lines.next()? else {
@@ -288,7 +336,11 @@ impl Merge {
             if let Some(taken) = self.taken.get_mut(input) {
                 *taken = head.line;
             }
-            return Ok(Some(Refused { input, line: head.line, reject }));
+            return Ok(Some(Refused {
+                input,
+                line: head.line,
+                reject,
+            }));
         }
         Ok(None)
     }

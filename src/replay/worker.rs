@@ -136,8 +136,17 @@ pub enum Note {
 }
 
 /// Runs a shard over one share; `warm_by` events are looked up together.
-pub fn run(engine: &mut Engine, batch: Batch, warm_by: usize, outcome: &mut Outcome, scratch: &mut Vec<Effect>) -> Output {
-    let mut out = Output { number: batch.number, ..Output::default() };
+pub fn run(
+    engine: &mut Engine,
+    batch: Batch,
+    warm_by: usize,
+    outcome: &mut Outcome,
+    scratch: &mut Vec<Effect>,
+) -> Output {
+    let mut out = Output {
+        number: batch.number,
+        ..Output::default()
+    };
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
@@ -148,7 +157,8 @@ pub fn run(engine: &mut Engine, batch: Batch, warm_by: usize, outcome: &mut Outc
             match &item.work {
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, scratch);
-                    out.effects.extend(scratch.drain(..).map(|effect| (item.seq, effect)));
+                    out.effects
+                        .extend(scratch.drain(..).map(|effect| (item.seq, effect)));
                 }
                 Work::Event(event, position) => {
                     engine.apply(event, outcome);
@@ -161,7 +171,14 @@ pub fn run(engine: &mut Engine, batch: Batch, warm_by: usize, outcome: &mut Outc
     out
 }
 
-fn collect(engine: &Engine, event: &Event, position: &Position, seq: u64, outcome: &mut Outcome, out: &mut Output) {
+fn collect(
+    engine: &Engine,
+    event: &Event,
+    position: &Position,
+    seq: u64,
+    outcome: &mut Outcome,
+    out: &mut Output,
+) {
     out.tally.unknown_codes += u64::from(event.unknown_codes.count());
     if outcome.applied == Applied::Duplicate {
         out.tally.duplicates += 1;
@@ -174,23 +191,39 @@ fn collect(engine: &Engine, event: &Event, position: &Position, seq: u64, outcom
         if let Some(count) = out.tally.actions.get_mut(action) {
             *count += 1;
         }
-        encode::decision(&mut out.decisions, event, decision, &engine.prepared().version, position);
+        encode::decision(
+            &mut out.decisions,
+            event,
+            decision,
+            &engine.prepared().version,
+            position,
+        );
         out.ends.push((seq, out.decisions.len()));
     }
-    let allowed = outcome.decision.as_ref().is_some_and(|d| d.action == Advice::Allow);
-    out.notes.extend(note(event, allowed).map(|note| (seq, note)));
-    out.effects.extend(outcome.effects.drain(..).map(|effect| (seq, effect)));
+    let allowed = outcome
+        .decision
+        .as_ref()
+        .is_some_and(|d| d.action == Advice::Allow);
+    out.notes
+        .extend(note(event, allowed).map(|note| (seq, note)));
+    out.effects
+        .extend(outcome.effects.drain(..).map(|effect| (seq, effect)));
 }
 
 fn note(event: &Event, allowed: bool) -> Option<Note> {
     match &event.body {
-        Body::Authorization(payment) if payment.kind != AuthorizationKind::Reversal && payment.kind != AuthorizationKind::Refund => {
+        Body::Authorization(payment)
+            if payment.kind != AuthorizationKind::Reversal
+                && payment.kind != AuthorizationKind::Refund =>
+        {
             Some(Note::Authorization {
                 id: event.id_fp,
                 cardholder: event.cardholder_fp,
                 at_ms: event.at.ms,
                 amount_minor: payment.amount_minor,
-                currency: payment.currency.map_or(0, crate::engine::vocabulary::currency_code),
+                currency: payment
+                    .currency
+                    .map_or(0, crate::engine::vocabulary::currency_code),
                 approved: payment.response == crate::domain::codes::ResponseGroup::Approved,
                 allowed,
             })
@@ -200,7 +233,12 @@ fn note(event: &Event, allowed: bool) -> Option<Note> {
             of_alert: said.of_alert,
             verdict: said.verdict,
         }),
-        Body::Authorization(_) | Body::Threeds(_) | Body::Otp(_) | Body::Eid(_) | Body::Enrolment(_)
-        | Body::Card(_) | Body::Hold(_) => None,
+        Body::Authorization(_)
+        | Body::Threeds(_)
+        | Body::Otp(_)
+        | Body::Eid(_)
+        | Body::Enrolment(_)
+        | Body::Card(_)
+        | Body::Hold(_) => None,
     }
 }

@@ -274,7 +274,9 @@ fn event(node: &Node, page: &mut Page) -> Option<Vec<Given>> {
             record.insert((*name).to_owned(), value);
         }
     }
-    let asn = record.remove("asn").and_then(|asn| u32::try_from(asn.as_u64()?).ok());
+    let asn = record
+        .remove("asn")
+        .and_then(|asn| u32::try_from(asn.as_u64()?).ok());
     settle(&fields, &mut record, page);
     let (times, every_ms) = match fields.get("repeat") {
         Some(node) => repeat(node, page)?,
@@ -290,7 +292,11 @@ fn event(node: &Node, page: &mut Page) -> Option<Vec<Given>> {
             };
             record.insert("id".to_owned(), json!(id));
             record.insert("at".to_owned(), json!(write_time(at + copy * every_ms)));
-            Given { id, json: Json::Object(record.clone()).to_string(), asn }
+            Given {
+                id,
+                json: Json::Object(record.clone()).to_string(),
+                asn,
+            }
         })
         .collect();
     decodes(copies.first()?, node, page).then_some(copies)

@@ -83,7 +83,11 @@ fn verdict(
     let mut surprises = Vec::new();
     if !wrong.is_empty() {
         let mut told = Run::of(prepared, geo, number, example, &wrong).told;
-        for given in example.given.iter().filter(|given| wrong.contains(given.id.as_str())) {
+        for given in example
+            .given
+            .iter()
+            .filter(|given| wrong.contains(given.id.as_str()))
+        {
             surprises.push(Surprise {
                 event: given.id.clone(),
                 expected: !hits.contains(&given.id),
@@ -157,7 +161,11 @@ impl<'r> Run<'r> {
             run.hear(&outcome.effects);
         }
         let patience = run.rule().and_then(waits_for).unwrap_or(0);
-        let end = run.at_ms.values().max().map_or(0, |at| at + patience + MINUTE_MS);
+        let end = run
+            .at_ms
+            .values()
+            .max()
+            .map_or(0, |at| at + patience + MINUTE_MS);
         run.tick_to(end);
         run
     }
@@ -204,9 +212,13 @@ impl<'r> Run<'r> {
     /// dated when the time was up.
     fn hear(&mut self, effects: &[Effect]) {
         let Some(rule) = self.rule() else { return };
-        let Some(absent_ms) = waits_for(rule) else { return };
+        let Some(absent_ms) = waits_for(rule) else {
+            return;
+        };
         for effect in effects {
-            let Effect::Alert(alert) = effect else { continue };
+            let Effect::Alert(alert) = effect else {
+                continue;
+            };
             let began = self.at_ms.get(&alert.trigger);
             let due = began.is_some_and(|began| began + absent_ms == alert.at_ms);
             let named = alert.rules.iter().any(|known| *known.id == *rule.id);
@@ -219,7 +231,11 @@ impl<'r> Run<'r> {
     /// The rule's conditions at an event that is about to be applied.
     fn explain(&self, event: &Event) -> Told {
         let empty = Record::default();
-        let record = self.engine.slab().find(event.cardholder_fp.0).unwrap_or(&empty);
+        let record = self
+            .engine
+            .slab()
+            .find(event.cardholder_fp.0)
+            .unwrap_or(&empty);
         let clock_ms = record.clock_ms.max(event.at.ms).max(self.tick_ms);
         let book = &self.prepared.book;
         let counted_from_ms = vec![i64::MIN; book.aggregates.len()];
@@ -227,7 +243,9 @@ impl<'r> Run<'r> {
         scratch.start(book.aggregates.len());
         let own = own_purchase(book, event);
         let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
-        let Some(rule) = self.rule() else { return Vec::new() };
+        let Some(rule) = self.rule() else {
+            return Vec::new();
+        };
         let mut view = View {
             book,
             event,
