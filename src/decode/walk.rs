@@ -238,7 +238,6 @@ impl Walk<'_> {
                 b'}' => break,
                 _ => return Err(MALFORMED),
             }
-            self.skip_space();
         }
         self.at += 1;
         self.close_keys(first_key);
@@ -283,6 +282,7 @@ impl Walk<'_> {
     /// Reads a key and its value, and tells after which field the next key is expected. A known
     /// key is expected here from now on.
     fn member(&mut self, scope: Scope, place: usize, depth: u32) -> Result<usize, Code> {
+        self.skip_space();
         let guess = self.table.expected[self.row][place];
         let length = OPENINGS[guess.index()].length_in(self.rest());
         if length > 0 {
