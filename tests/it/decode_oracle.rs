@@ -4,7 +4,10 @@
 //! It judges no number that serde_json cannot hold; of a record that is both malformed and too
 //! deep it takes either answer.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+mod json;
+
+use json::Json;
+pub use json::has_card_number;
 use std::net::IpAddr;
 use varsel::decode::{MAX_RECORD_BYTES, Reject};
 use varsel::domain::codes::{
@@ -64,8 +67,16 @@ fn judge(record: &[u8], quick: &Event) -> Verdicts {
         Err(error) if error.to_string().contains("out of range") => return Verdicts::Unjudged,
         Err(_) => return Verdicts::Reject("malformed_json"),
     };
-    if json.has_card_number("") {
+    if json.has_vague_number() {
+        return Verdicts::Unjudged;
+    }
+    let kept = json.field("acct_info");
+    if json.has_card_number("") || kept.is_some_and(Json::has_card_number_anywhere) {
         return Verdicts::Reject("card_number");
+    }
+    if text.contains("acct_info") && has_card_number(text) {
+        // Digits of an escape or behind a point, in what is kept as it stands.
+        return Verdicts::Unjudged;
     }
     if json.has_duplicate() {
         return Verdicts::Reject("duplicate_key");
@@ -98,177 +109,6 @@ fn depth(text: &str) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Json {
-    Null,
-    Bool,
-    Whole(i128),
-    Float(f64),
-    Text(String),
-    Array(Vec<Json>),
-    Object(Vec<(String, Json)>),
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Json;
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Bool)
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
-        Ok(Json::Whole(number.into()))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
-        Ok(Json::Whole(number.into()))
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
-        Ok(Json::Float(number))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut all = Vec::new();
-        while let Some(json) = seq.next_element()? {
-            all.push(json);
-        }
-        Ok(Json::Array(all))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut all = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            all.push(entry);
-        }
-        Ok(Json::Object(all))
-    }
-}
-
-impl Json {
-    fn has_card_number(&self, key: &str) -> bool {
-        match self {
-            Self::Text(text) => has_card_number(text),
-            Self::Whole(number) => !key.ends_with("_minor") && has_card_number(&number.to_string()),
-            Self::Float(number) => {
-                !key.ends_with("_minor") && has_card_number(&format!("{}", number.trunc()))
-            }
-            Self::Array(all) => all.iter().any(|json| json.has_card_number(key)),
-            Self::Object(all) => all.iter().any(|(key, json)| {
-                json.has_card_number(key) || (key == "acct_info" && json.has_card_number_anywhere())
-            }),
-            Self::Null | Self::Bool => false,
-        }
-    }
-
-    /// In keys too, and in what is called an amount: the whole piece is kept as it stands.
-    fn has_card_number_anywhere(&self) -> bool {
-        match self {
-            Self::Array(all) => all.iter().any(Self::has_card_number_anywhere),
-            Self::Object(all) => all
-                .iter()
-                .any(|(key, json)| has_card_number(key) || json.has_card_number_anywhere()),
-            Self::Null | Self::Bool | Self::Whole(_) | Self::Float(_) | Self::Text(_) => {
-                self.has_card_number("")
-            }
-        }
-    }
-
-    fn has_duplicate(&self) -> bool {
-        match self {
-            Self::Array(all) => all.iter().any(Self::has_duplicate),
-            Self::Object(all) => {
-                let mut keys: Vec<_> = all.iter().map(|(key, _)| key).collect();
-                keys.sort();
-                keys.windows(2).any(|pair| pair[0] == pair[1])
-                    || all.iter().any(|(_, json)| json.has_duplicate())
-            }
-            Self::Null | Self::Bool | Self::Whole(_) | Self::Float(_) | Self::Text(_) => false,
-        }
-    }
-}
-
-/// The card-number rule read literally: every run of groups, every stretch of whole groups in it.
-pub fn has_card_number(text: &str) -> bool {
-    let plain: String = text
-        .chars()
-        .map(|c| match u32::from(c) {
-            0xff10..=0xff19 => char::from_digit(u32::from(c) - 0xff10, 10).unwrap(),
-            _ => c,
-        })
-        .collect();
-    let joined = |c: char| c.is_ascii_digit() || c == ' ' || c == '-';
-    plain
-        .split(|c| !joined(c))
-        .flat_map(|run| {
-            let mut runs = vec![Vec::new()];
-            for group in run.split([' ', '-']) {
-                if group.is_empty() {
-                    runs.push(Vec::new())
-                } else {
-                    runs.last_mut().unwrap().push(group)
-                }
-            }
-            runs
-        })
-        .any(|groups| {
-            (0..groups.len()).any(|from| {
-                (from..groups.len()).any(|to| is_card_number(&groups[from..=to].concat()))
-            })
-        })
-}
-
-fn is_card_number(digits: &str) -> bool {
-    let length = digits.len();
-    let number = |n: usize| digits[..n].parse::<u32>().unwrap();
-    if !(13..=19).contains(&length) {
-        return false;
-    }
-    let (one, two, three, four) = (number(1), number(2), number(3), number(4));
-    let known = match length {
-        13 | 19 if one == 4 => true,
-        15 => one == 1 || two == 34 || two == 37,
-        16 => {
-            one == 4
-                || matches!(two, 51..=55 | 60)
-                || three == 508
-                || matches!(four, 2221..=2720 | 5019 | 9792)
-        }
-        _ => false,
-    };
-    let long = length >= 16
-        && (matches!(two, 62 | 65 | 81)
-            || matches!(three, 644..=649)
-            || matches!(four, 2200..=2204 | 3528..=3589 | 6011));
-    let diners =
-        length >= 14 && (matches!(two, 36 | 38 | 39) || matches!(three, 300..=305) || four == 3095);
-    let maestro = three == 676 || matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6390 | 6759);
-    let luhn: u32 = digits
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(
-            |(place, digit)| match (place % 2, u32::from(digit - b'0')) {
-                (0, digit) => digit,
-                (_, digit) if digit > 4 => 2 * digit - 9,
-                (_, digit) => 2 * digit,
-            },
-        )
-        .sum();
-    (known || long || diners || maestro) && luhn % 10 == 0
 }
 
 type Read<T> = Result<T, &'static str>;
@@ -593,9 +433,10 @@ impl Reading<'_> {
             return Span::default();
         };
         let raw = quick.str(threeds.acct_info);
-        match json {
-            Json::Text(text) => assert_eq!(text, raw),
-            json => assert_eq!(serde_json::from_str::<Json>(raw).unwrap(), json),
+        if let Json::Text(text) = json {
+            assert_eq!(text, raw);
+        } else {
+            assert_eq!(serde_json::from_str::<Json>(raw).unwrap(), json);
         }
         self.event.push_text(raw).unwrap()
     }
@@ -650,10 +491,8 @@ impl Reading<'_> {
             None => {}
             Some(Json::Array(all)) if all.len() <= 32 => {
                 for json in &all {
-                    match json {
-                        Json::Text(text) if !text.is_empty() => aliases.push(self.keep(text)?),
-                        _ => return Err("mistyped_field"),
-                    }
+                    let text = text(Some(json))?.filter(|text| !text.is_empty());
+                    aliases.push(self.keep(text.ok_or("mistyped_field")?)?);
                 }
             }
             Some(_) => return Err("mistyped_field"),

@@ -11,6 +11,8 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+#[cfg(test)]
 mod decode_corpus;
+#[cfg(test)]
 mod decode_oracle;
 mod expr_oracle;
