@@ -11,8 +11,6 @@
     reason = "a test that cannot go on should stop there"
 )]
 
-#[cfg(test)]
 mod decode_corpus;
-#[cfg(test)]
 mod decode_oracle;
 mod expr_oracle;
