@@ -77,36 +77,41 @@ pub fn contains_card_number(text: &str) -> bool {
     text.len() >= SHORTEST && has_stretch(text.as_bytes()) && scan(text)
 }
 
-/// True where the JSON number, written out without exponent, holds a card number: some languages
-/// write a long whole number as `4.0E15`.
+/// True where the whole part of a JSON number is a card number, an exponent written out: some
+/// languages write a long whole number as `4.0E15`. Digits behind the point are no card number.
+#[inline]
 pub(super) fn number_contains_card_number(raw: &str) -> bool {
-    if raw.len() < SHORTEST && !raw.contains(['e', 'E']) {
-        return false;
-    }
-    match raw.split_once(['e', 'E']) {
-        None => contains_card_number(raw),
-        Some((mantissa, exponent)) => {
-            contains_card_number(mantissa) || written_out(mantissa, exponent)
-        }
-    }
+    (raw.len() >= SHORTEST || raw.contains(['e', 'E'])) && whole_part_is_card_number(raw)
 }
 
-fn written_out(mantissa: &str, exponent: &str) -> bool {
-    let mantissa = mantissa.trim_start_matches('-');
+fn whole_part_is_card_number(raw: &str) -> bool {
+    let raw = raw.trim_start_matches('-');
+    let (mantissa, exponent) = raw.split_once(['e', 'E']).unwrap_or((raw, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
+    // An exponent that is out of all bounds leaves a number with too many digits, or with none.
     let shift = exponent
-        .trim_start_matches('+')
         .parse::<i64>()
-        .unwrap_or(i64::MAX);
+        .unwrap_or(if exponent.starts_with('-') {
+            i64::MIN
+        } else {
+            i64::MAX
+        });
     let point = i64::try_from(whole.len())
         .unwrap_or(i64::MAX)
         .saturating_add(shift);
-    // Further right or left the number has more digits than a card, or none before the point.
-    let point = usize::try_from(point.clamp(0, 64)).unwrap_or(0);
-    let whole = format!("{digits:0<point$}");
-    let whole = whole.get(..point).unwrap_or("");
-    contains_card_number(whole.trim_start_matches('0'))
+    let point = usize::try_from(point.max(0)).unwrap_or(usize::MAX);
+    let digits = whole.chars().chain(fraction.chars());
+    let leading = digits
+        .clone()
+        .take(point)
+        .take_while(|digit| *digit == '0')
+        .count();
+    let length = point.saturating_sub(leading);
+    if !(SHORTEST..=SHORTEST + 6).contains(&length) {
+        return false;
+    }
+    let digits = digits.chain(std::iter::repeat('0')).skip(leading);
+    contains_card_number(&digits.take(length).collect::<String>())
 }
 
 /// True where enough bytes in a row could belong to a card number. Such a stretch covers one of
@@ -331,9 +336,13 @@ mod tests {
         for raw in [
             "4.111111111111111E14",
             "1e999999999999999999999",
+            "0e999999999999999999999",
+            "0e15",
             "1e-5",
             "0e0",
             "4.111111111111111e-15",
+            "0.4111111111111111",
+            "1.4111111111111111e2",
         ] {
             assert!(!number_contains_card_number(raw), "{raw}");
         }

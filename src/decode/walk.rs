@@ -158,6 +158,7 @@ impl Table {
             bytes: text.as_bytes(),
             at: 0,
             plain: is_plain(text.as_bytes()),
+            keeps: false,
             row: 0,
             table: self,
         };
@@ -194,6 +195,8 @@ pub(super) struct Walk<'a> {
     pub(super) at: usize,
     /// No backslash and no control character is anywhere: every string ends at the next quote.
     plain: bool,
+    /// Within `acct_info`, which is kept as it stands: its keys and amounts are guarded too.
+    keeps: bool,
     row: usize,
     pub(super) table: &'a mut Table,
 }
@@ -238,7 +241,6 @@ impl Walk<'_> {
                 b'}' => break,
                 _ => return Err(MALFORMED),
             }
-            self.skip_space();
         }
         self.at += 1;
         self.close_keys(first_key);
@@ -283,6 +285,7 @@ impl Walk<'_> {
     /// Reads a key and its value, and tells after which field the next key is expected. A known
     /// key is expected here from now on.
     fn member(&mut self, scope: Scope, place: usize, depth: u32) -> Result<usize, Code> {
+        self.skip_space();
         let guess = self.table.expected[self.row][place];
         let length = OPENINGS[guess.index()].length_in(self.rest());
         if length > 0 {
@@ -321,17 +324,19 @@ impl Walk<'_> {
         self.table.duplicate |= self.table.seen & field.bit() != 0;
         self.table.seen |= field.bit();
         self.skip_space();
+        self.keeps = field == Field::AcctInfo;
         let token = match self.peek() {
             b'{' if field == Field::Merchant => self.inner(Scope::Merchant, depth)?,
             b'{' if field == Field::Subject => self.inner(Scope::Subject, depth)?,
             _ => self.value(field.is_amount(), depth)?,
         };
+        self.keeps = false;
         self.table.tokens[field.index()] = token;
         if SETS_ROW & field.bit() != 0 {
             self.set_row(field, token);
         }
         if field == Field::AcctInfo && token.kind != Kind::Unescaped {
-            // Kept as it stands in the record, with its keys and whatever its fields are called.
+            // As people see it, escapes and all.
             self.table.card_number |= contains_card_number(token.of(self.text));
         }
         Ok(())
@@ -394,7 +399,10 @@ impl Walk<'_> {
         while self.peek() != b'}' {
             let key = self.any_key()?;
             self.table.keys.push(key);
-            let amount = is_amount(self.text_of(key));
+            let amount = is_amount(self.text_of(key)) && !self.keeps;
+            if self.keeps {
+                self.table.card_number |= contains_card_number(self.text_of(key));
+            }
             self.skip_space();
             self.value(amount, depth)?;
             self.next_or(b'}')?;

@@ -11,4 +11,6 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod decode_corpus;
+mod decode_oracle;
 mod expr_oracle;
