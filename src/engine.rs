@@ -30,6 +30,7 @@ pub mod record;
 pub mod seen;
 pub mod sequences;
 pub mod slab;
+pub mod unknown;
 pub mod vocabulary;
 
 use crate::domain::event::{Authorization, Body, Event};

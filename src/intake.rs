@@ -94,14 +94,11 @@ impl Intake {
 
     /// What a checkpoint keeps: the minute in hand, and the bindings in order of card.
     pub fn state(&self) -> (Option<i64>, Vec<(u64, &str)>) {
-        #[expect(clippy::iter_over_hash_type, reason = "sorted before anybody sees it")]
-        let mut bindings: Vec<(u64, &str)> = {
-            let mut all = Vec::with_capacity(self.bindings.len());
-            for (card, cardholder) in &self.bindings {
-                all.push((card.0, &**cardholder));
-            }
-            all
-        };
+        let mut bindings: Vec<(u64, &str)> = self
+            .bindings
+            .iter()
+            .map(|(card, cardholder)| (card.0, &**cardholder))
+            .collect();
         bindings.sort_unstable();
         (self.minute, bindings)
     }
@@ -116,17 +113,11 @@ impl Intake {
 
     /// Bytes of the table of bindings, texts included.
     pub fn bytes(&self) -> usize {
-        #[expect(
-            clippy::iter_over_hash_type,
-            reason = "a sum does not depend on the order"
-        )]
-        let texts = {
-            let mut sum = 0;
-            for cardholder in self.bindings.values() {
-                sum += cardholder.len().next_multiple_of(16) + 16;
-            }
-            sum
-        };
+        let texts: usize = self
+            .bindings
+            .values()
+            .map(|name| name.len().next_multiple_of(16) + 16)
+            .sum();
         self.bindings.allocation_size() + texts
     }
 }

@@ -171,52 +171,49 @@ pub fn feed(record: &mut Record, aggregates: &[Aggregate], past: &Past, clock_s:
         cells::prune(record, |cell| {
             cell.id / 2 == low / 2 && !is_kept(aggregate, cell, now)
         });
-        let amount = i64::from(past.amount);
-        let mut add = |lane: u32, more: i64| {
-            gave_way += u32::from(cells::update(record, low + lane, at, |old| {
-                old.unwrap_or(0) + more
-            }));
-        };
-        match aggregate.op {
-            Op::Count => add(0, 1),
-            Op::Sum => add(0, amount),
-            Op::Avg => {
-                add(0, amount);
-                add(1, 1);
-            }
-            Op::Rate => {
-                if hit && in_base {
-                    add(0, 1);
-                }
-                if in_base {
-                    add(1, 1);
-                }
-            }
-            Op::Max => {
-                let update =
-                    cells::update(record, low, at, |old| old.unwrap_or(amount).max(amount));
-                gave_way += u32::from(update);
-            }
-            Op::Min => {
-                let update =
-                    cells::update(record, low, at, |old| old.unwrap_or(amount).min(amount));
-                gave_way += u32::from(update);
-            }
-            Op::Last => {
-                let at_s = i64::from(past.at_s);
-                gave_way += u32::from(cells::update(record, low, 0, |old| {
-                    old.unwrap_or(0).max(at_s)
-                }));
-            }
-            Op::Distinct => {
-                let facet = i64::from(facet(aggregate.of, past));
-                if facet != 0 {
-                    gave_way += u32::from(cells::note_distinct(record, low, at, facet));
-                }
-            }
-        }
+        gave_way += feed_one(record, aggregate, low, at, past, (hit, in_base));
     }
     gave_way
+}
+
+/// Feeds one counter, in bucket `at`.
+fn feed_one(
+    record: &mut Record,
+    aggregate: &Aggregate,
+    low: u32,
+    at: u32,
+    past: &Past,
+    (hit, in_base): (bool, bool),
+) -> u32 {
+    let amount = i64::from(past.amount);
+    let at_s = i64::from(past.at_s);
+    let mut add = |lane: u32, more: i64| {
+        u32::from(cells::update(record, low + lane, at, |old| {
+            old.unwrap_or(0) + more
+        }))
+    };
+    match aggregate.op {
+        Op::Count => add(0, 1),
+        Op::Sum => add(0, amount),
+        Op::Avg => add(0, amount) + add(1, 1),
+        Op::Rate => {
+            let hits = if hit && in_base { add(0, 1) } else { 0 };
+            hits + if in_base { add(1, 1) } else { 0 }
+        }
+        Op::Max => u32::from(cells::update(record, low, at, |old| {
+            old.unwrap_or(amount).max(amount)
+        })),
+        Op::Min => u32::from(cells::update(record, low, at, |old| {
+            old.unwrap_or(amount).min(amount)
+        })),
+        Op::Last => u32::from(cells::update(record, low, 0, |old| {
+            old.unwrap_or(0).max(at_s)
+        })),
+        Op::Distinct => {
+            let facet = i64::from(facet(aggregate.of, past));
+            u32::from(facet != 0 && cells::note_distinct(record, low, at, facet))
+        }
+    }
 }
 
 /// Takes back what an event fed: its count where it was reversed whole, and `amount` of its sum.

@@ -143,7 +143,6 @@ impl Class {
     }
 
     /// The index of the merchant's country; 0 for unknown.
-    #[expect(clippy::cast_possible_truncation, reason = "eight bits are left")]
     pub const fn country(self) -> u8 {
         (self.0 >> COUNTRY_SHIFT & 0xFF) as u8
     }

@@ -63,7 +63,7 @@ fn idle(record: &Record, clock_ms: i64) -> bool {
 
 fn entry(id: u64, clock_s: u32) -> [u32; SEEN_WORDS] {
     let [low, high] = crate::engine::record::split(id);
-    [low, high << 19 | clock_s % CYCLE_S]
+    [low, (high << 19) | (clock_s % CYCLE_S)]
 }
 
 fn age(high: u32, now_s: u32) -> u32 {

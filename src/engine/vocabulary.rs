@@ -16,14 +16,14 @@ use std::sync::Arc;
 
 /// A set of event types: bit n stands for the type with code n.
 pub type Types = u16;
-const AUTH: Types = 1 << EventType::Authorization as u8 + 1;
-const TDS: Types = 1 << EventType::Threeds as u8 + 1;
-const OTP: Types = 1 << EventType::Otp as u8 + 1;
-const EID: Types = 1 << EventType::Eid as u8 + 1;
-const ENR: Types = 1 << EventType::Enrolment as u8 + 1;
-const CARD: Types = 1 << EventType::Card as u8 + 1;
-const DISP: Types = 1 << EventType::Disposition as u8 + 1;
-const HOLD: Types = 1 << EventType::Hold as u8 + 1;
+const AUTH: Types = 1 << (EventType::Authorization as u8 + 1);
+const TDS: Types = 1 << (EventType::Threeds as u8 + 1);
+const OTP: Types = 1 << (EventType::Otp as u8 + 1);
+const EID: Types = 1 << (EventType::Eid as u8 + 1);
+const ENR: Types = 1 << (EventType::Enrolment as u8 + 1);
+const CARD: Types = 1 << (EventType::Card as u8 + 1);
+const DISP: Types = 1 << (EventType::Disposition as u8 + 1);
+const HOLD: Types = 1 << (EventType::Hold as u8 + 1);
 const ALL: Types = AUTH | TDS | OTP | EID | ENR | CARD | DISP | HOLD;
 /// Events with a purchase in hand: their own, or that of the challenge they belong to.
 const BUY: Types = AUTH | TDS | OTP | EID;

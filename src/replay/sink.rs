@@ -93,14 +93,7 @@ impl Sink {
 
     /// The holds asked for so far, for a checkpoint; ascending.
     pub fn hold_ids(&self) -> Vec<EffectId> {
-        #[expect(clippy::iter_over_hash_type, reason = "sorted before anybody sees it")]
-        let mut ids = {
-            let mut ids = Vec::new();
-            for id in &self.hold_ids {
-                ids.push(*id);
-            }
-            ids
-        };
+        let mut ids: Vec<EffectId> = self.hold_ids.iter().copied().collect();
         ids.sort_unstable();
         ids
     }

@@ -20,6 +20,10 @@ pub struct Item {
 
 /// What an item is.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and they are reused in place"
+)]
 pub enum Work {
     /// An event, with its place in the inputs.
     Event(Event, Position),
