@@ -109,7 +109,14 @@ const LAYERS: [Layer; 6] = [
     },
     Layer {
         name: "loading",
-        modules: &["config*", "rulebook*", "modelbook*", "geo*", "decode*"],
+        modules: &[
+            "config*",
+            "rulebook*",
+            "modelbook*",
+            "geo*",
+            "decode*",
+            "intake",
+        ],
         banned: &[
             Crate("tokio"),
             Crate("rdkafka"),

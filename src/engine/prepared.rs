@@ -1,4 +1,6 @@
 //! A rule book made ready for the hot loop: candidate sets, and texts shared by reference.
+//!
+//! Derived once from a checked [`Book`] and read only after that; it holds no state of cardholders.
 
 use crate::domain::outcome::{Reason, RuleRef};
 use crate::engine::book::{Book, Mode, Phase, Rule};

@@ -1,4 +1,6 @@
 //! `report.json`: what a replay read, applied, refused and said, and its digest.
+//!
+//! Plain sums of what others counted; the labels are judged in `evaluation`.
 
 use crate::engine::Engine;
 use crate::replay::evaluation::{Case, Evaluation};

@@ -1,4 +1,6 @@
 //! One shard of a replay: batches in, lines and effects out, on a thread of its own.
+//!
+//! It calls the engine and writes bytes; the order over shards and the files are the sink's.
 
 use crate::domain::codes::{Advice, AuthorizationKind, Verdict};
 use crate::domain::event::{Body, Event};

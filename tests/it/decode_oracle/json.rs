@@ -1,4 +1,5 @@
 //! The oracle's JSON, over serde_json, and its own reading of the card-number rule.
+//! Slow and plain on purpose; it shares no code with `varsel::decode`.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
