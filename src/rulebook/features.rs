@@ -101,7 +101,7 @@ fn feature(fields: &Fields, scheme: &Scheme, page: &mut Page) -> Option<Declared
     Some(Declared {
         aggregate: Aggregate {
             name: name?.to_owned(),
-            op: op?,
+            op: op.unwrap_or(Op::Count),
             of: of.unwrap_or(Of::Event),
             filter: filter.unwrap_or_else(condition::everything),
             base,
@@ -186,7 +186,7 @@ fn same(fields: &Fields, span_ms: Option<i64>, page: &mut Page) -> Option<bool> 
     let Some(node) = fields.get("same") else {
         return Some(false);
     };
-    let same = page::word(node, "same", &["merchant"], |_| Some(true), page);
+    let same = page::word(node, "scope", &["merchant"], |_| Some(true), page);
     if span_ms.is_some_and(|ms| ms > EXACT_SPAN_MS) {
         let help = "longer spans are counted for all merchants together; let `over` be at most 24h";
         page.fault_help(
