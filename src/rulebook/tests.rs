@@ -1,4 +1,6 @@
-//! Tests of loading as a whole; single faults are in `tests/golden_errors`.
+//! Tests of loading as a whole: version, filters, numbering, examples, schemas, plan.
+//!
+//! Single faults and their words are golden cases in `tests/golden_errors`.
 
 use super::*;
 use crate::domain::codes::{EventType, ResponseGroup};
