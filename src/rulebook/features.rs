@@ -89,6 +89,10 @@ fn feature(fields: &Fields, scheme: &Scheme, page: &mut Page) -> Option<Declared
     let name = fields
         .want("name", page)
         .and_then(|n| name(n, over, scheme, page));
+    if op == Some(Op::Rate) && fields.get("where").is_none() {
+        let help = "the events of which `base` is the whole";
+        page.fault_help(fields.node.head(), "missing field `where`", help);
+    }
     let filter = match fields.get("where") {
         Some(node) => condition::filter(node, "where", scheme, page),
         None => Some(condition::everything()),

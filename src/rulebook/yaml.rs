@@ -395,7 +395,7 @@ fn align(text: &str, raw: &str, style: Style, within: &Range<usize>) -> Option<R
         Style::Block => 0,
     };
     if style == Style::Block {
-        at += blanks(raw.get(at..)?) - blanks(text);
+        at += blanks(raw.get(at..)?).checked_sub(blanks(text))?;
     }
     let mut begin = None;
     let mut place = 0;
