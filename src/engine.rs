@@ -161,6 +161,17 @@ impl Engine {
     /// What the monitor would decide on an event; changes nothing. A challenge's authorization is
     /// judged without its outcome.
     pub fn assess(&self, event: &Event) -> Decision {
+        self.look(event, false, |view| {
+            let mut findings = Findings::default();
+            let set = self.prepared.decide.of(view);
+            decide::evaluate(&self.prepared, view, set, &mut findings);
+            decide::decision(&self.prepared, view, &findings)
+        })
+    }
+
+    /// Shows an event in hand to `see`, as the engine would see it in the decide phase, or in the
+    /// absorb phase where `outcome` is set; changes nothing. For explanations and tests.
+    pub fn look<T>(&self, event: &Event, outcome: bool, see: impl FnOnce(&mut View<'_>) -> T) -> T {
         let known = self.slab.find(event.cardholder_fp.0).unwrap_or(&self.empty);
         let (clock_ms, late) = self.clock(known, event);
         let record = if clock_ms - known.clock_ms > FORGET_MS {
@@ -169,18 +180,11 @@ impl Engine {
             known
         };
         let mut scratch = Scratch::default();
-        let mut findings = Findings::default();
-        let mut view = view(
-            &self.prepared,
-            event,
-            record,
-            (clock_ms, late),
-            &self.counted_from_ms,
-            &mut scratch,
-        );
-        let set = self.prepared.decide.of(&mut view);
-        decide::evaluate(&self.prepared, &mut view, set, &mut findings);
-        decide::decision(&self.prepared, &view, &findings)
+        let at = (clock_ms, late);
+        let mut view =
+            view(&self.prepared, event, record, at, &self.counted_from_ms, &mut scratch);
+        view.outcome = outcome;
+        see(&mut view)
     }
 
     /// Applies an event: decides, then absorbs. Cannot fail; what came of it is in `out`.

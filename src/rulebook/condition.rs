@@ -252,6 +252,6 @@ mod tests {
         let source =
             "mcc == \"mcc\" && in_list(mcc, 'x') // mcc\n && mcc_group != 'b' || mcc.size() > 1";
         let found = mentions(source, "mcc");
-        assert_eq!(found, [0..3, 24..27, 64..67].map(|r: Range<usize>| r));
+        assert_eq!(found, [0..3, 24..27, 65..68].map(|r: Range<usize>| r));
     }
 }

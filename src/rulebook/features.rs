@@ -89,6 +89,10 @@ fn feature(fields: &Fields, scheme: &Scheme, page: &mut Page) -> Option<Declared
     let name = fields
         .want("name", page)
         .and_then(|n| name(n, over, scheme, page));
+    if op == Some(Op::Rate) && fields.get("where").is_none() {
+        let help = "the events of which `base` is the whole";
+        page.fault_help(fields.node.head(), "missing field `where`", help);
+    }
     let filter = match fields.get("where") {
         Some(node) => condition::filter(node, "where", scheme, page),
         None => Some(condition::everything()),
@@ -101,7 +105,7 @@ fn feature(fields: &Fields, scheme: &Scheme, page: &mut Page) -> Option<Declared
     Some(Declared {
         aggregate: Aggregate {
             name: name?.to_owned(),
-            op: op?,
+            op: op.unwrap_or(Op::Count),
             of: of.unwrap_or(Of::Event),
             filter: filter.unwrap_or_else(condition::everything),
             base,
@@ -186,7 +190,7 @@ fn same(fields: &Fields, span_ms: Option<i64>, page: &mut Page) -> Option<bool> 
     let Some(node) = fields.get("same") else {
         return Some(false);
     };
-    let same = page::word(node, "same", &["merchant"], |_| Some(true), page);
+    let same = page::word(node, "scope", &["merchant"], |_| Some(true), page);
     if span_ms.is_some_and(|ms| ms > EXACT_SPAN_MS) {
         let help = "longer spans are counted for all merchants together; let `over` be at most 24h";
         page.fault_help(

@@ -65,7 +65,7 @@ fn entry(content: &str, span: Range<usize>, page: &mut Page) -> Option<(Fingerpr
                 .map_or(content, |(value, _)| value.trim_end());
             (value, Moment::parse(end).map(|m| m.ms))
         }
-        [.., "until"] => (content, None),
+        [_, rest @ ..] if rest.contains(&"until") => (content, None),
         // A date without the word is a slip, not part of a value.
         [_, .., last] if Moment::parse(last).is_some() => (content, None),
         [..] => (content, Some(i64::MAX)),
@@ -118,7 +118,9 @@ mod tests {
     #[test]
     fn a_twice_written_entry_and_a_bad_end_are_faults() {
         assert_eq!(read("a\na\n").1, 1);
-        assert_eq!(read("a until tomorrow\n").1, 1);
+        for bad in ["a until tomorrow\n", "a until next year\n", "a until\n"] {
+            assert_eq!(read(bad).1, 1, "{bad}");
+        }
         assert_eq!(read("a 2026-01-01T00:00:00Z\n").1, 1);
     }
 }

@@ -54,7 +54,7 @@ pub fn policy(root: &Node, page: &mut Page) -> Option<Paper> {
         .and_then(|n| self::bands(n, "unauthenticated", WITHOUT_STEP_UP, page));
     let mut held = |field: &str| {
         let node = fields.want(field, page)?;
-        page::word(node, field, WITHOUT_STEP_UP, Advice::parse, page)
+        page::word(node, "action", WITHOUT_STEP_UP, Advice::parse, page)
     };
     let held_recurring = held("held_recurring");
     let held_moto = held("held_moto");

@@ -5,8 +5,7 @@
 //! become facts. How the outcome is printed is the command line's.
 
 use crate::decode::Decoder;
-use crate::domain::event::{Body, Event};
-use crate::domain::ids::Fingerprint;
+use crate::domain::event::Event;
 use crate::domain::outcome::{AlertStatus, Effect};
 use crate::domain::time::MINUTE_MS;
 use crate::engine::book::{Mode, Phase, Rule};
@@ -16,7 +15,8 @@ use crate::engine::record::Record;
 use crate::engine::{Engine, Outcome};
 use crate::expr::Explained;
 use crate::geo::{Geo, GeoError};
-use crate::rulebook::{Example, Given, Loaded, Notes};
+use crate::intake::Intake;
+use crate::rulebook::{Example, Loaded, Notes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -112,8 +112,7 @@ struct Run<'r> {
     prepared: &'r Arc<Prepared>,
     number: usize,
     engine: Engine,
-    /// The cardholder that each card was last bound to.
-    bound: BTreeMap<String, String>,
+    intake: Intake,
     /// When each event was.
     at_ms: BTreeMap<String, i64>,
     tick_ms: i64,
@@ -133,7 +132,7 @@ impl<'r> Run<'r> {
             prepared,
             number,
             engine: Engine::new(Arc::clone(prepared)),
-            bound: BTreeMap::new(),
+            intake: Intake::new(geo.clone()),
             at_ms: BTreeMap::new(),
             tick_ms: i64::MIN,
             hits: BTreeSet::new(),
@@ -147,8 +146,9 @@ impl<'r> Run<'r> {
             if decoder.decode(given.json.as_bytes(), &mut event).is_err() {
                 continue;
             }
-            run.settle(given, geo, &mut event);
-            run.tick_to(event.at.ms);
+            run.tick_before(event.at.ms);
+            run.intake.complete(&mut event);
+            event.place.asn = given.asn.or(event.place.asn);
             if watched.contains(given.id.as_str()) {
                 let told = run.explain(&event);
                 run.told.insert(given.id.clone(), told);
@@ -166,7 +166,7 @@ impl<'r> Run<'r> {
             .values()
             .max()
             .map_or(0, |at| at + patience + MINUTE_MS);
-        run.tick_to(end);
+        run.tick_before(end);
         run
     }
 
@@ -174,37 +174,14 @@ impl<'r> Run<'r> {
         self.prepared.book.rules.get(self.number)
     }
 
-    /// Does what intake does: resolves the card, looks the address up.
-    fn settle(&mut self, given: &Given, geo: &Geo, event: &mut Event) {
-        let card = event.card().to_owned();
-        if event.cardholder.is_empty() {
-            let bound = self.bound.get(&card).cloned();
-            let key = bound.clone().unwrap_or_else(|| card.clone());
-            if let Some(span) = event.push_text(&key) {
-                event.cardholder = span;
-            }
-            event.cardholder_fp = match bound {
-                Some(_) => Fingerprint::of(&key),
-                None => Fingerprint::of_card_as_holder(&key),
-            };
-        } else if matches!(event.body, Body::Card(_) | Body::Enrolment(_)) {
-            self.bound.insert(card, event.cardholder().to_owned());
-        }
-        if let Some(ip) = event.ip {
-            event.place = geo.lookup(ip);
-            event.place.asn = given.asn.or(event.place.asn);
-        }
-    }
-
     /// One tick at the last whole minute that has passed, as after a gap.
-    fn tick_to(&mut self, at_ms: i64) {
-        let minute = at_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
-        if minute <= self.tick_ms {
+    fn tick_before(&mut self, at_ms: i64) {
+        let Some(tick_ms) = self.intake.tick_before(at_ms) else {
             return;
-        }
-        self.tick_ms = minute;
+        };
+        self.tick_ms = tick_ms;
         let mut effects = Vec::new();
-        self.engine.tick(minute, &mut effects);
+        self.engine.tick(tick_ms, &mut effects);
         self.hear(&effects);
     }
 

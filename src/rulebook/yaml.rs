@@ -84,7 +84,7 @@ pub fn parse(text: &str) -> Result<Node, Vec<Fault>> {
     let mut reader = Reader {
         events: Box::new(Parser::new_from_str(text)),
         faults: Vec::new(),
-        end: text.len(),
+        text,
     };
     let root = reader.document();
     match root {
@@ -99,7 +99,7 @@ type Events<'t> =
 struct Reader<'t> {
     events: Events<'t>,
     faults: Vec<Fault>,
-    end: usize,
+    text: &'t str,
 }
 
 /// The events that make a tree; all others are dropped or faults.
@@ -148,24 +148,40 @@ impl Reader<'_> {
         });
     }
 
+    /// Notes a fault of syntax, in words that say what people usually did.
+    fn syntax(&mut self, at: usize, info: &str) {
+        if let Some(tab) = leading_tab(self.text) {
+            let help = Some("indent with spaces");
+            self.fault(tab..tab + 1, "a tab in the indentation", help);
+            return;
+        }
+        let help = if info.contains("':'") {
+            "a bracket, brace or quote before it is not closed, or a text with `: ` lacks quotes"
+        } else {
+            "a text with `: ` or ` #` in it, or with a bracket, quote, `&`, `*`, `!`, `%` or `@` in \
+             front, stands in quotes"
+        };
+        let message = format!("this is not YAML: {}", info.trim_end_matches('.'));
+        self.fault(at..at + 1, message, Some(help));
+    }
+
     /// The next event that makes a tree; nothing after a fault of syntax.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the parser's enum is open; comments and document marks carry no data"
     )]
     fn next(&mut self) -> Option<(Part, Range<usize>)> {
+        let end = self.text.len();
         loop {
             let (event, span) = match self.events.next()? {
                 Ok(next) => next,
                 Err(error) => {
-                    let at = error.marker().byte_offset().unwrap_or(self.end);
-                    let help = "a text with `: `, `#`, or a bracket, quote, `&`, `*` or `!` in \
-                                front stands in quotes; indent with spaces";
-                    self.fault(at..at + 1, syntax(&error.info()), Some(help));
+                    let at = error.marker().byte_offset().unwrap_or(end);
+                    self.syntax(at, &error.info());
                     return None;
                 }
             };
-            let range = span.byte_range().unwrap_or(self.end..self.end);
+            let range = span.byte_range().unwrap_or(end..end);
             let (part, anchor, tagged) = match event {
                 Event::Scalar(text, style, anchor, tag) => (
                     Part::Scalar(Scalar {
@@ -200,12 +216,16 @@ impl Reader<'_> {
             };
             if anchor != 0 {
                 let help = Some("leave out `&name`; an unquoted text may not begin with `&`");
-                self.fault(range.clone(), "an anchor is not allowed", help);
+                let start = self.text.get(..range.start).and_then(|t| t.rfind('&'));
+                let place = start.map_or(range.clone(), |start| start..range.start);
+                let place = place.start..place.start + name_length(self.text, place.start);
+                self.fault(place, "an anchor is not allowed", help);
             }
             if tagged {
                 let help =
                     Some("leave out `!tag`; an expression that begins with `!` stands in quotes");
-                self.fault(range.clone(), "a tag is not allowed", help);
+                let place = span.tag_span().and_then(|tag| tag.byte_range());
+                self.fault(place.unwrap_or(range.clone()), "a tag is not allowed", help);
             }
             return Some((part, range));
         }
@@ -295,8 +315,24 @@ fn whole(start: Range<usize>, seen: usize, last: Option<usize>) -> Range<usize> 
     start.start..end.max(start.start)
 }
 
-fn syntax(info: &str) -> String {
-    format!("this is not YAML: {}", info.trim_end_matches('.'))
+/// How many bytes the anchor that begins at `start` takes.
+fn name_length(text: &str, start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    rest.find(char::is_whitespace).unwrap_or(rest.len())
+}
+
+/// The first tab in the white space that a line begins with.
+fn leading_tab(text: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let tab = line.get(..indent).and_then(|blank| blank.find('\t'));
+        if let Some(tab) = tab.filter(|_| indent < line.trim_end().len()) {
+            return Some(start + tab);
+        }
+        start += line.len();
+    }
+    None
 }
 
 fn style_of(style: ScalarStyle) -> Style {
@@ -359,7 +395,7 @@ fn align(text: &str, raw: &str, style: Style, within: &Range<usize>) -> Option<R
         Style::Block => 0,
     };
     if style == Style::Block {
-        at += blanks(raw.get(at..)?) - blanks(text);
+        at += blanks(raw.get(at..)?).checked_sub(blanks(text))?;
     }
     let mut begin = None;
     let mut place = 0;

@@ -14,3 +14,4 @@
 mod decode_corpus;
 mod decode_oracle;
 mod expr_oracle;
+mod golden_errors;
