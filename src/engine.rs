@@ -181,8 +181,14 @@ impl Engine {
         };
         let mut scratch = Scratch::default();
         let at = (clock_ms, late);
-        let mut view =
-            view(&self.prepared, event, record, at, &self.counted_from_ms, &mut scratch);
+        let mut view = view(
+            &self.prepared,
+            event,
+            record,
+            at,
+            &self.counted_from_ms,
+            &mut scratch,
+        );
         view.outcome = outcome;
         see(&mut view)
     }

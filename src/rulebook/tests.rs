@@ -1,7 +1,3 @@
-<<<<<<< HEAD
-//! Tests of loading as a whole; single faults are in `tests/golden_errors`.
-//! What a whole book's loading says; faults with their exact texts are in `tests/golden_errors`.
-=======
 //! Tests of loading as a whole: version, filters, numbering, examples, schemas, plan.
 //!
 //! Single faults and their words are golden cases in `tests/golden_errors`.
@@ -383,4 +379,3 @@ fn a_mangled_book_is_refused_or_read_and_never_a_crash() {
     }
     assert!((500..1_500).contains(&refused), "{refused} of 1500 refused");
 }
->>>>>>> book
