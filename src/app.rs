@@ -23,7 +23,10 @@ const FAILED: u8 = 1;
 const BAD_FILES: u8 = 2;
 
 /// The rule book and the GeoIP table that a command means, or the exit code after saying why not.
-fn parts(
+///
+/// # Errors
+/// Where the terminal cannot be written.
+pub fn parts(
     rules: Option<&Path>,
     places: Option<&Places>,
     err: &mut dyn Write,

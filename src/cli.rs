@@ -3,6 +3,7 @@
 //! Exit codes (EVENTS.md): 0 fine, 1 failed at work, 2 bad usage or bad files. This is the one
 //! place that prints.
 
+pub mod explain;
 pub mod rules;
 
 use crate::app;

@@ -28,7 +28,7 @@ pub use plan::plan;
 pub use rules::Written;
 pub use schema::{Kind as SchemaKind, schema};
 pub use starter::embedded;
-pub use trial::{Surprise, Verdict, test};
+pub use trial::{Surprise, Told, Verdict, conditions, test};
 
 use crate::domain::currency::RateTable;
 use crate::engine::book::{Book, List, MccGroups, Rule};

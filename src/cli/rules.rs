@@ -3,6 +3,7 @@
 //! Prints and nothing else: loading, running examples and reckoning costs are `rulebook`'s.
 //! Exit codes: 0 fine, 1 an example failed, 2 a faulty rule book.
 
+use crate::cli::explain::{self, Explain};
 use crate::expr::Explained;
 use crate::rulebook::{self, Loaded, SchemaKind, Surprise, Verdict};
 use clap::{Args, Subcommand, ValueEnum};
@@ -13,11 +14,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Fine.
-const FINE: u8 = 0;
+pub(crate) const FINE: u8 = 0;
 /// An example failed, or the outside world.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// Bad usage or bad files.
-const BAD_FILES: u8 = 2;
+pub(crate) const BAD_FILES: u8 = 2;
 
 /// Which rule book.
 #[derive(Debug, Clone, Args)]
@@ -47,6 +48,8 @@ pub enum Command {
         #[arg(value_enum, default_value = "rules")]
         file: File,
     },
+    /// Show why an event scored as it did: every rule's conditions with the values they read
+    Explain(Explain),
     /// Show what each rule and feature costs
     Plan(Which),
 }
@@ -85,6 +88,7 @@ pub fn run(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
             writeln!(out, "{}", rulebook::schema(kind))?;
             Ok(FINE)
         }
+        Command::Explain(options) => explain::run(options, out, err),
         Command::Plan(which) => with_book(which, err, |loaded| {
             write!(out, "{}", rulebook::plan(&loaded.book))?;
             Ok(FINE)
@@ -193,7 +197,7 @@ fn told(surprise: &Surprise) -> String {
 }
 
 /// One part of a condition: its answer, its text, and what it read.
-fn line(part: &Explained) -> String {
+pub(crate) fn line(part: &Explained) -> String {
     let answer = match part.value {
         Some(true) => "true   ",
         Some(false) => "false  ",

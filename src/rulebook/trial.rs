@@ -9,9 +9,8 @@ use crate::domain::event::Event;
 use crate::domain::outcome::{AlertStatus, Effect};
 use crate::domain::time::MINUTE_MS;
 use crate::engine::book::{Mode, Phase, Rule};
-use crate::engine::features::{Scratch, View, challenge_of, own_purchase};
+use crate::engine::features::View;
 use crate::engine::prepared::Prepared;
-use crate::engine::record::Record;
 use crate::engine::{Engine, Outcome};
 use crate::expr::Explained;
 use crate::geo::{Geo, GeoError};
@@ -105,7 +104,8 @@ fn verdict(
 }
 
 /// The parts of a condition, by the condition's name.
-type Told = Vec<(&'static str, Vec<Explained>)>;
+/// A rule's conditions by name, each explained part by part.
+pub type Told = Vec<(&'static str, Vec<Explained>)>;
 
 /// One example on its way through an engine.
 struct Run<'r> {
@@ -207,44 +207,26 @@ impl<'r> Run<'r> {
 
     /// The rule's conditions at an event that is about to be applied.
     fn explain(&self, event: &Event) -> Told {
-        let empty = Record::default();
-        let record = self
-            .engine
-            .slab()
-            .find(event.cardholder_fp.0)
-            .unwrap_or(&empty);
-        let clock_ms = record.clock_ms.max(event.at.ms).max(self.tick_ms);
-        let book = &self.prepared.book;
-        let counted_from_ms = vec![i64::MIN; book.aggregates.len()];
-        let mut scratch = Scratch::default();
-        scratch.start(book.aggregates.len());
-        let own = own_purchase(book, event);
-        let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
         let Some(rule) = self.rule() else {
             return Vec::new();
         };
-        let mut view = View {
-            book,
-            event,
-            record,
-            clock_ms,
-            late: clock_ms > event.at.ms,
-            outcome: rule.phase == Phase::Absorb,
-            challenge,
-            purchase: own.or(challenge.and_then(|c| c.purchase)),
-            counted_from_ms: &counted_from_ms,
-            scratch: &mut scratch,
-        };
-        let last = rule.sequence.as_ref().and_then(|s| s.steps.last());
-        [
-            ("when", rule.when.as_ref()),
-            ("unless", rule.unless.as_ref()),
-            ("last step", last.map(|step| &step.when)),
-        ]
-        .into_iter()
-        .filter_map(|(name, program)| Some((name, program?.explain(&mut view))))
-        .collect()
+        let outcome = rule.phase == Phase::Absorb;
+        self.engine
+            .look(event, outcome, |view| conditions(rule, view))
     }
+}
+
+/// What each of a rule's conditions says of the event in hand, part by part.
+pub fn conditions(rule: &Rule, view: &mut View<'_>) -> Told {
+    let last = rule.sequence.as_ref().and_then(|s| s.steps.last());
+    [
+        ("when", rule.when.as_ref()),
+        ("unless", rule.unless.as_ref()),
+        ("last step", last.map(|step| &step.when)),
+    ]
+    .into_iter()
+    .filter_map(|(name, program)| Some((name, program?.explain(view))))
+    .collect()
 }
 
 /// How long a rule waits for what does not come.
