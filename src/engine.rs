@@ -91,6 +91,20 @@ pub struct Counters {
     pub forgotten: u64,
 }
 
+impl Counters {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            applied: self.applied + other.applied,
+            duplicates: self.duplicates + other.duplicates,
+            late: self.late + other.late,
+            gave_way: self.gave_way + other.gave_way,
+            forgotten: self.forgotten + other.forgotten,
+        }
+    }
+}
+
 /// One shard: a rule book, and the records of its cardholders.
 #[derive(Debug)]
 pub struct Engine {
@@ -138,6 +152,11 @@ impl Engine {
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Goes on counting from here; for the sums of what restored shards had counted.
+    pub fn set_counters(&mut self, counters: Counters) {
+        self.counters = counters;
     }
 
     /// The records, for measurements and checkpoints.

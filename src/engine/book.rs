@@ -169,6 +169,18 @@ pub struct Sequence {
 }
 
 impl Sequence {
+    /// A fingerprint of what its states mean: the rule's id, and the steps' types, conditions and
+    /// counts. The spans are not in it, since a state is the moment at which its chain started. By
+    /// it a checkpoint knows the states again after the rule book has changed.
+    pub fn identity(&self, rule: &str) -> Fingerprint {
+        let steps: Vec<_> = self
+            .steps
+            .iter()
+            .map(|s| (s.on, s.count, s.absent_ms.is_some(), s.when.source()))
+            .collect();
+        Fingerprint::of(&format!("{rule:?} {steps:?}"))
+    }
+
     /// How many states its steps take: one for each repeat of each present step.
     pub fn states(&self) -> u16 {
         self.steps

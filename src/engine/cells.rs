@@ -117,6 +117,18 @@ pub fn prune(record: &mut Record, dead: impl Fn(Cell) -> bool) {
     }
 }
 
+/// Gives every cell another form, or drops it where `rekey` gives none; for restored records whose
+/// rule book has changed.
+pub fn rekey(record: &mut Record, rekey: impl Fn(Cell) -> Option<Cell>) {
+    record.retain::<CELL_WORDS>(Section::Cells, |words| {
+        let cell = rekey(Cell::read(words));
+        if let Some(cell) = cell {
+            *words = cell.words();
+        }
+        cell.is_some()
+    });
+}
+
 fn put(
     record: &mut Record,
     index: Option<usize>,

@@ -152,6 +152,19 @@ fn position(record: &Record, kind: Kind, key: u32) -> Option<(usize, Known)> {
         .and_then(|index| entries.get(index).map(|words| (index, Known::read(words))))
 }
 
+/// Gives the entries of a kind other keys, or drops those for which `rekey` gives none; for restored
+/// records whose rule book has changed.
+pub fn rekey(record: &mut Record, kind: Kind, rekey: impl Fn(u32) -> Option<u32>) {
+    record.retain::<KNOWN_WORDS>(Section::Known, |[key, meta]| {
+        if *meta & 7 != u32::from(kind as u8) {
+            return true;
+        }
+        let new = rekey(*key);
+        *key = new.unwrap_or(*key);
+        new.is_some()
+    });
+}
+
 /// Drops the entry of the kind that is worth least, where its bound is reached: each day of use
 /// weighs as much as thirty days of age; ties go to the smallest key.
 fn make_room(record: &mut Record, kind: Kind, day: u32) {

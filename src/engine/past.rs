@@ -113,6 +113,16 @@ pub fn change(
     Some(before)
 }
 
+/// Gives every event of history another class; for restored records whose rule book has changed.
+pub fn reclass(record: &mut Record, reclass: impl Fn(Class) -> Class) {
+    record.retain::<PAST_WORDS>(Section::Past, |words| {
+        let past = Past::read(words);
+        let class = reclass(past.class);
+        *words = Past { class, ..past }.words();
+        true
+    });
+}
+
 /// Drops the oldest of the most numerous type; ties go to the lower type code.
 fn drop_one(record: &mut Record) {
     let mut counts = [0_u8; 16];

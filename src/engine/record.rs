@@ -55,6 +55,18 @@ pub struct Counts {
     pub past: u8,
 }
 
+impl Counts {
+    /// Words of all sections together.
+    pub fn words(self) -> usize {
+        usize::from(self.name_bytes).div_ceil(4)
+            + usize::from(self.cards) * CARD_WORDS
+            + usize::from(self.known) * KNOWN_WORDS
+            + usize::from(self.cells) * CELL_WORDS
+            + usize::from(self.seen) * SEEN_WORDS
+            + usize::from(self.past) * PAST_WORDS
+    }
+}
+
 /// One cardholder.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
@@ -228,6 +240,25 @@ impl Record {
         let end = (start + many * N).min(self.words.len());
         self.words.drain(start.min(end)..end);
         self.recount(section, -i32::try_from(many).unwrap_or(i32::MAX));
+    }
+
+    /// Changes or drops the entries of a section one by one: those for which `keep` is true stay, as
+    /// it left them.
+    pub fn retain<const N: usize>(
+        &mut self,
+        section: Section,
+        mut keep: impl FnMut(&mut [u32; N]) -> bool,
+    ) {
+        let (entries, _) = self.section_mut(section).as_chunks_mut::<N>();
+        let mut kept = 0;
+        for index in 0..entries.len() {
+            if entries.get_mut(index).is_some_and(&mut keep) {
+                entries.swap(kept, index);
+                kept += 1;
+            }
+        }
+        let gone = entries.len() - kept;
+        self.remove::<N>(section, kept, gone);
     }
 
     /// Gives back memory that the record has not used for a while.

@@ -66,6 +66,20 @@ impl Slab {
         }
     }
 
+    /// Makes room in the index for that many more cardholders, so that it need not grow step by step.
+    pub fn reserve(&mut self, more: usize) {
+        let blocks = &self.blocks;
+        self.index.reserve(more, |slot| key_in(blocks, *slot));
+    }
+
+    /// Gives back what the index has too much.
+    pub fn shrink(&mut self) {
+        if self.index.len() < self.index.capacity() / 3 {
+            let blocks = &self.blocks;
+            self.index.shrink_to_fit(|slot| key_in(blocks, *slot));
+        }
+    }
+
     /// Puts a record into a slot.
     pub fn put(&mut self, record: Record) -> u32 {
         let key = record.key;
