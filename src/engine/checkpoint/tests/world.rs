@@ -1,8 +1,8 @@
 //! A small world for the tests of checkpoints: a book made by hand and a stream of busy cardholders.
 
 use crate::domain::codes::{
-    Action, Advice, Channel, EventType, HoldKind, Message, ResponseGroup, Security, Severity,
-    TransStatus,
+    Action, Advice, AuthorizationKind, Channel, EventType, HoldKind, Message, ResponseGroup,
+    Security, Severity, TransStatus,
 };
 use crate::domain::country::Country;
 use crate::domain::currency::{Currency, RateTable};
@@ -23,7 +23,8 @@ use crate::expr::{Field, Program, Scheme, Symbols, Type, Unit, compile};
 use std::sync::Arc;
 
 const AUTH: u16 = 1 << 1;
-const START_MS: i64 = 1_520_000_000_000;
+/// When streams begin.
+pub const START_MS: i64 = 1_520_000_000_000;
 
 /// A way to make a book: groups in an order, aggregates in an order, with or without the sequence.
 pub struct Plan {
@@ -292,6 +293,37 @@ fn payment(dice: &mut Dice) -> Body {
     })
 }
 
+/// The undoing of an event up to three days back; its cardholder need not be the same.
+fn reversal(dice: &mut Dice, number: usize) -> Body {
+    let back = usize::try_from(1 + dice.below(200)).unwrap();
+    let original = format!("event-{}", number.saturating_sub(back));
+    Body::Authorization(Authorization {
+        kind: AuthorizationKind::Reversal,
+        original_fp: Fingerprint::of(&original),
+        currency: Currency::parse("DKK"),
+        ..Authorization::default()
+    })
+}
+
+/// A payment, and its reversal so much later.
+pub fn payment_and_its_reversal(later_ms: i64) -> (Stride, Stride) {
+    let mut dice = Dice(1);
+    let mut paid = payment(&mut dice);
+    if let Body::Authorization(payment) = &mut paid {
+        payment.response = ResponseGroup::Insufficient;
+    }
+    let mut undone = reversal(&mut dice, 1);
+    if let Body::Authorization(undoing) = &mut undone {
+        undoing.original_fp = Fingerprint::of("event-0");
+    }
+    let paid = event(0, START_MS, "holder-0", &mut dice, paid);
+    let undone = event(1, START_MS + later_ms, "holder-0", &mut dice, undone);
+    (
+        Stride::Event(Box::new(paid)),
+        Stride::Event(Box::new(undone)),
+    )
+}
+
 fn message(dice: &mut Dice) -> Body {
     let is_request = dice.below(2) == 0;
     Body::Threeds(Threeds {
@@ -328,7 +360,8 @@ pub fn stream(many: usize, seed: u64) -> Vec<Stride> {
         }
         let holder = format!("holder-{}", dice.below(7));
         let late_ms = i64::try_from(dice.below(5) / 4 * 90 * 60_000).unwrap();
-        let body = match dice.below(10) {
+        let body = match dice.below(11) {
+            10 => reversal(&mut dice, number),
             0..6 => payment(&mut dice),
             6 => message(&mut dice),
             7 => Body::Otp(Otp {
