@@ -153,7 +153,11 @@ pub fn absorb(
         gave_way += aggregates::feed(record, &book.aggregates, &past, clock_s);
     }
     match &event.body {
-        Body::Authorization(payment) if payment.is_undoing() => undo(record, book, payment),
+        Body::Authorization(payment) if payment.is_undoing() => {
+            // What a sweep may or may not have forgotten already must not show.
+            past::prune(record, clock_s);
+            undo(record, book, payment);
+        }
         Body::Authorization(payment) => pay(record, event, payment, facts),
         Body::Eid(eid) => eid_step(record, event, eid, facts),
         Body::Enrolment(enrolment) => gave_way += enrol(record, event, enrolment),
