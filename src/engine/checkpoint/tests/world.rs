@@ -1,4 +1,5 @@
 //! A small world for the tests of checkpoints: a book made by hand and a stream of busy cardholders.
+//! It looks for no realism; it wants every kind of state to be open at some time.
 
 use crate::domain::codes::{
     Action, Advice, AuthorizationKind, Channel, EventType, HoldKind, Message, ResponseGroup,
