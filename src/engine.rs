@@ -214,11 +214,9 @@ impl Engine {
 
     /// Applies an event: decides, then absorbs. Cannot fail; what came of it is in `out`.
     pub fn apply(&mut self, event: &Event, out: &mut Outcome) {
-        *out = Outcome {
-            effects: std::mem::take(&mut out.effects),
-            hits: std::mem::take(&mut out.hits),
-            ..Outcome::default()
-        };
+        out.applied = Applied::Once;
+        out.late = false;
+        out.decision = None;
         out.effects.clear();
         out.hits.clear();
         let slot = self
@@ -238,7 +236,6 @@ impl Engine {
         out.late = late;
         self.bring_up(slot, event, clock_ms, out);
         self.judge(slot, event, (clock_ms, late), out);
-        self.enqueue(slot);
     }
 
     /// Brings a record to the moment of an event: what was due becomes true, and a cardholder idle
@@ -247,16 +244,11 @@ impl Engine {
         let Some(record) = self.slab.get_mut(slot) else {
             return;
         };
-        if record.cold.is_some() {
-            out.hits.extend(raise::due(
-                record,
-                &self.prepared,
-                clock_ms,
-                &mut out.effects,
-            ));
-            if let Some(cold) = record.cold.as_deref_mut() {
-                cold.prune(clock_ms);
-            }
+        if record.due_ms != 0 && record.due_ms <= clock_ms {
+            let effects = &mut out.effects;
+            out.hits
+                .extend(raise::due(record, &self.prepared, clock_ms, effects));
+            record.refresh_due();
         }
         if clock_ms - record.clock_ms > FORGET_MS {
             *record = Record::new(event.cardholder_fp.0, event.cardholder(), clock_ms);
@@ -297,28 +289,27 @@ impl Engine {
             decide::evaluate(&prepared, &mut view, set, &mut self.absorbed);
             passed_steps(&prepared, &mut view, &mut self.moved);
         }
-        let own = own_purchase(&prepared.book, event);
-        let facts = absorb::facts(&mut view, own);
+        let facts = absorb::facts(&view);
+        if usize::from(record.counts().cells) > cells::MAX_CELLS / 2 {
+            // What is over must not decide what gives way to the bound.
+            drop_dead_cells(record, &prepared, clock_ms);
+        }
         let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
         gave_way += move_sequences(record, &prepared, &self.moved, event, clock_ms);
         gave_way += absorb::absorb(record, &prepared.book, event, &facts, clock_ms);
         record.clock_ms = clock_ms;
+        let before = out.effects.len();
         raise::hear(record, &prepared, event, clock_ms, &mut out.effects);
         if !(self.decided.hits.is_empty() && self.absorbed.hits.is_empty()) {
             let hits = raise::both(&self.decided, &self.absorbed);
             let blind = self.decided.blind | self.absorbed.blind;
-            gave_way += raise::raise(
-                record,
-                &prepared,
-                &hits,
-                blind,
-                Cause::of(event, clock_ms),
-                &mut out.effects,
-            );
+            let cause = Cause::of(event, clock_ms);
+            gave_way += raise::raise(record, &prepared, &hits, blind, cause, &mut out.effects);
             out.hits.extend(hits);
         }
-        if record.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
-            record.cold = None;
+        if out.effects.len() > before || !self.moved.is_empty() {
+            record.refresh_due();
+            self.enqueue(slot);
         }
         self.counters.gave_way += u64::from(gave_way);
     }
@@ -360,9 +351,7 @@ impl Engine {
                 }
                 cold.queued_ms = 0;
                 raise::due(record, &self.prepared, at_ms, effects);
-                if record.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
-                    record.cold = None;
-                }
+                record.refresh_due();
             }
             self.enqueue(slot);
         }
@@ -389,7 +378,9 @@ impl Engine {
                 self.counters.forgotten += 1;
                 continue;
             }
-            tidy(record, &self.prepared, at_ms);
+            if wants_tidying(record, at_ms) {
+                tidy(record, &self.prepared, at_ms);
+            }
         }
     }
 }
@@ -402,13 +393,27 @@ pub fn order(effect: &Effect) -> (i64, &str, u128) {
     }
 }
 
+/// Whether an idle record holds what is over; asked of every record once a day, so it looks at the
+/// head only.
+fn wants_tidying(record: &Record, at_ms: i64) -> bool {
+    let idle_ms = at_ms - record.clock_ms;
+    let counts = record.counts();
+    (idle_ms >= DAY_MS && (counts.past > 0 || record.cold.is_some()))
+        || (idle_ms >= 3 * DAY_MS && counts.seen > 0)
+        || (counts.cells > 0 && idle_ms >= DAY_MS && (idle_ms / DAY_MS) % 7 == 1)
+}
+
+fn drop_dead_cells(record: &mut Record, prepared: &Prepared, at_ms: i64) {
+    aggregates::sweep(record, &prepared.book.aggregates, seconds(at_ms));
+    sequences::sweep(record, &prepared.book.rules, at_ms);
+}
+
 fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
     let clock_s = seconds(at_ms);
     seen::prune(record, at_ms);
     past::prune(record, clock_s);
     if record.counts().cells > 0 {
-        aggregates::sweep(record, &prepared.book.aggregates, clock_s);
-        sequences::sweep(record, &prepared.book.rules, at_ms);
+        drop_dead_cells(record, prepared, at_ms);
     }
     if let Some(cold) = record.cold.as_deref_mut() {
         cold.prune(at_ms);
@@ -432,6 +437,7 @@ fn view<'a>(
     let own = own_purchase(&prepared.book, event);
     let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
     View {
+        own,
         book: &prepared.book,
         event,
         record,

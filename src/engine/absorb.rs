@@ -4,7 +4,8 @@
 //! nowhere else. What the rules make of it (alerts, holds) is in `raise`.
 
 use crate::domain::codes::{
-    Action, AuthorizationKind, Channel, EventType, Message, ResponseGroup, Security,
+    Action, Authenticator, AuthorizationKind, Channel, EventType, Message, Purpose, ResponseGroup,
+    Security, TransStatus,
 };
 use crate::domain::country::Country;
 use crate::domain::event::{Authorization, Body, CardChange, Eid, Enrolment, Event};
@@ -20,7 +21,6 @@ use crate::engine::habit::level_up;
 use crate::engine::known::{self, Kind};
 use crate::engine::past::{self, Past};
 use crate::engine::record::{Marks, Record, seconds};
-use crate::expr::Facts as _;
 
 /// What is taken from the view before the record may change.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub struct Facts {
 }
 
 /// Reads off an event in hand all that absorbing it needs.
-pub fn facts(view: &mut View<'_>, own: Option<Purchase>) -> Facts {
+pub fn facts(view: &View<'_>) -> Facts {
     let event = view.event;
     let purchase = view.purchase.unwrap_or_default();
     let day = view.day();
@@ -60,7 +60,7 @@ pub fn facts(view: &mut View<'_>, own: Option<Purchase>) -> Facts {
         approved: response == ResponseGroup::Approved,
         amount_minor: settled(view, &purchase),
         setting: Setting {
-            purchase: own,
+            purchase: view.own,
             country_accustomed: country_accustomed(view.record, country, day),
             network_accustomed: network_accustomed(view.record, place.network, day),
             acs: view.challenge.map_or(0, |c| c.acs),
@@ -94,37 +94,41 @@ pub fn is_kept(event: &Event) -> bool {
     }
 }
 
-fn class(view: &mut View<'_>, response: ResponseGroup) -> Class {
-    let method = view.challenge_method();
+fn class(view: &View<'_>, response: ResponseGroup) -> Class {
     let purchase = view.purchase;
-    let mut class = Class::default()
+    let class = Class::default()
+        .with(ClassField::Type, view.event.kind().code())
         .with(ClassField::Response, response.code())
-        .with(ClassField::ChallengeMethod, method.code())
+        .with(ClassField::ChallengeMethod, view.challenge_method().code())
         .with(ClassField::MerchantAbroad, tri(view.merchant_abroad()))
         .with(ClassField::IpAbroad, tri(view.ip_abroad()))
         .with(ClassField::MccGroup, purchase.map_or(0, |p| p.mcc_group))
         .with_country(purchase.map_or(0, |p| p.country));
-    for (feature, field) in ClassField::TABLE {
-        let by_event = matches!(
-            field,
-            ClassField::Type
-                | ClassField::Message
-                | ClassField::Action
-                | ClassField::Channel
-                | ClassField::Security
-                | ClassField::TransStatus
-                | ClassField::Authenticator
-                | ClassField::Purpose
-                | ClassField::EnrolmentChannel
-        );
-        if by_event {
-            let code = view
-                .int(*feature as u16)
-                .and_then(|code| u8::try_from(code).ok());
-            class = class.with(*field, code.unwrap_or(0));
-        }
+    match &view.event.body {
+        Body::Authorization(payment) => class
+            .with(ClassField::Channel, payment.channel.code())
+            .with(ClassField::Security, payment.security.code()),
+        Body::Threeds(message) => class
+            .with(ClassField::Message, message.message.code())
+            .with(
+                ClassField::TransStatus,
+                message.trans_status.map_or(0, TransStatus::code),
+            ),
+        Body::Otp(otp) => class.with(ClassField::Action, otp.action.code()),
+        Body::Eid(eid) => class
+            .with(ClassField::Action, eid.action.code())
+            .with(
+                ClassField::Authenticator,
+                eid.authenticator.map_or(0, Authenticator::code),
+            )
+            .with(ClassField::Purpose, eid.purpose.map_or(0, Purpose::code)),
+        Body::Enrolment(enrolment) => class
+            .with(ClassField::Action, enrolment.action.code())
+            .with(ClassField::EnrolmentChannel, enrolment.channel.code()),
+        Body::Card(change) => class.with(ClassField::Action, change.action.code()),
+        Body::Hold(step) => class.with(ClassField::Action, step.action.code()),
+        Body::Disposition(_) => class,
     }
-    class
 }
 
 /// Makes an event part of the record. Returns how many entries had to give way to bounds.

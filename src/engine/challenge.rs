@@ -42,6 +42,7 @@ pub fn absorb(cold: &mut Cold, event: &Event, setting: &Setting, clock_ms: i64) 
     if acs == 0 {
         return false;
     }
+    cold.prune(clock_ms);
     let index = cold.challenges.iter().rposition(|c| c.acs == acs);
     let mut gave_way = false;
     let index = index.unwrap_or_else(|| {

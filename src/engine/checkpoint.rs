@@ -261,6 +261,7 @@ impl Restored {
             deadline = cold.next_deadline();
             cold.queued_ms = deadline.unwrap_or(0);
         }
+        record.due_ms = deadline.unwrap_or(0);
         let slot = self.engine.slab.put(record);
         self.queue
             .extend(deadline.map(|deadline| Reverse((deadline, slot))));

@@ -11,7 +11,7 @@ use crate::domain::time::HOUR_MS;
 use crate::engine::book::Book;
 use crate::engine::cards::{self, Card};
 use crate::engine::class::ClassField;
-use crate::engine::cold::{Challenge, Cold, Purchase};
+use crate::engine::cold::{CHALLENGE_MS, Challenge, Cold, Purchase};
 use crate::engine::habit;
 use crate::engine::known::{self, Kind};
 use crate::engine::past;
@@ -67,7 +67,9 @@ pub struct View<'a> {
     pub outcome: bool,
     /// The challenge that the event belongs to, as before the event.
     pub challenge: Option<&'a Challenge>,
-    /// The purchase in hand.
+    /// The purchase that the event itself tells of.
+    pub own: Option<Purchase>,
+    /// The purchase in hand: the event's own, or its challenge's.
     pub purchase: Option<Purchase>,
     /// From when each aggregate has counted; see `Engine::warming`.
     pub counted_from_ms: &'a [i64],
@@ -86,7 +88,12 @@ pub fn challenge_of<'a>(
 ) -> Option<&'a Challenge> {
     let challenges = &cold?.challenges;
     if event.acs_fp.0 != 0 {
-        return challenges.iter().rev().find(|c| c.acs == event.acs_fp.0);
+        let remembered = |c: &&Challenge| clock_ms - c.touched_ms < CHALLENGE_MS;
+        return challenges
+            .iter()
+            .rev()
+            .find(|c| c.acs == event.acs_fp.0)
+            .filter(remembered);
     }
     match &event.body {
         Body::Eid(eid) if crate::engine::challenge::may_pay(eid) => challenges

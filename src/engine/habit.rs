@@ -58,7 +58,9 @@ pub fn level_up(amount_minor: i64) -> u8 {
     if amount_minor <= 0 {
         return 0;
     }
-    (1..=u8::MAX)
+    let octave = amount_minor.ilog2().min(31);
+    let from = u8::try_from(octave * 8).unwrap_or(0).max(1);
+    (from..=u8::MAX)
         .find(|level| amount_of_level(*level) >= amount_minor)
         .unwrap_or(u8::MAX)
 }

@@ -18,8 +18,8 @@ pub const CELL_WORDS: usize = 4;
 pub const SEEN_WORDS: usize = 2;
 /// See [`CARD_WORDS`].
 pub const PAST_WORDS: usize = 6;
-/// Memory grows by this many words, so that a record wastes at most 32 bytes.
-const GROWTH_WORDS: usize = 8;
+/// Memory grows by this many words, so that a record wastes at most 64 bytes.
+const GROWTH_WORDS: usize = 16;
 
 /// A section of a record, in the order in which they lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,9 @@ pub struct Record {
     pub key: u64,
     /// Event time of the newest event applied, in milliseconds.
     pub clock_ms: i64,
+    /// The earliest moment at which something open becomes due of itself, in milliseconds; 0 where
+    /// no hold, episode or absence is open, so that most events never touch [`Record::cold`].
+    pub due_ms: i64,
     /// When the cardholder was first seen, in seconds.
     pub first_s: u32,
     /// Where the phone, the app and the last card-present payment stand.
@@ -167,6 +170,19 @@ impl Record {
     /// All the words, for checkpoints.
     pub fn words(&self) -> &[u32] {
         &self.words
+    }
+
+    /// Brings [`Record::due_ms`] up to date after something was opened, fed or closed, and lets go of
+    /// [`Record::cold`] where nothing is left in it.
+    pub fn refresh_due(&mut self) {
+        self.due_ms = self
+            .cold
+            .as_ref()
+            .and_then(|cold| cold.next_deadline())
+            .unwrap_or(0);
+        if self.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
+            self.cold = None;
+        }
     }
 
     /// Puts a record together again from a checkpoint's parts; nothing where they do not fit.

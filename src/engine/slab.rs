@@ -9,6 +9,9 @@ use hashbrown::HashTable;
 /// Records of a block: half a megabyte.
 const BLOCK: usize = 4_096;
 
+/// Records looked up in one pass of [`Slab::warm`]; as many loads as a core keeps under way.
+const WARM: usize = 64;
+
 /// All records of a shard.
 #[derive(Debug, Default)]
 pub struct Slab {
@@ -127,15 +130,25 @@ impl Slab {
         }
     }
 
-    /// Touches the records of some cardholders: first the index and the heads, then the words, so
-    /// that the loads of one pass do not wait for one another.
-    pub fn warm(&self, keys: impl Iterator<Item = u64> + Clone) -> u64 {
-        let heads = keys
-            .clone()
-            .filter_map(|key| self.find(key))
-            .fold(0, |sum, r| sum ^ r.key);
-        keys.filter_map(|key| self.find(key))
-            .fold(heads, |sum, record| sum ^ record.touch())
+    /// Touches the records of some cardholders, so that the loads of one pass do not wait for one
+    /// another: first the index and the heads, then the words of those found.
+    pub fn warm(&self, mut keys: impl Iterator<Item = u64>) -> u64 {
+        let mut sum = 0;
+        loop {
+            let mut found: [Option<&Record>; WARM] = [None; WARM];
+            let mut asked = 0;
+            for (place, key) in found.iter_mut().zip(keys.by_ref()) {
+                *place = self.find(key);
+                asked += 1;
+            }
+            sum = found
+                .iter()
+                .flatten()
+                .fold(sum, |sum, record| sum ^ record.touch());
+            if asked < WARM {
+                return sum;
+            }
+        }
     }
 
     /// The records in order of slots, free ones left out.
