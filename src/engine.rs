@@ -111,7 +111,7 @@ pub struct Engine {
     prepared: Arc<Prepared>,
     slab: Slab,
     tick_ms: i64,
-    queue: BinaryHeap<Reverse<(i64, u32)>>,
+    queue: Queue,
     sweep_next: usize,
     /// From when each aggregate has counted; the beginning of time unless it was added to records
     /// that a checkpoint restored ("warming").
@@ -262,7 +262,7 @@ impl Engine {
         (clock_ms, late): (i64, bool),
         out: &mut Outcome,
     ) {
-        let prepared = Arc::clone(&self.prepared);
+        let prepared = &*self.prepared;
         self.decided.clear();
         self.absorbed.clear();
         self.moved.clear();
@@ -270,7 +270,7 @@ impl Engine {
             return;
         };
         let mut view = view(
-            &prepared,
+            prepared,
             event,
             record,
             (clock_ms, late),
@@ -280,56 +280,38 @@ impl Engine {
         let judged = !matches!(&event.body, Body::Authorization(payment) if Authorization::is_undoing(payment));
         if judged {
             let set = prepared.decide.of(&mut view);
-            decide::evaluate(&prepared, &mut view, set, &mut self.decided);
+            decide::evaluate(prepared, &mut view, set, &mut self.decided);
             if event.is_decided() {
-                out.decision = Some(decide::decision(&prepared, &view, &self.decided));
+                out.decision = Some(decide::decision(prepared, &view, &self.decided));
             }
             view.outcome = true;
             let set = prepared.absorb.of(&mut view);
-            decide::evaluate(&prepared, &mut view, set, &mut self.absorbed);
-            passed_steps(&prepared, &mut view, &mut self.moved);
+            decide::evaluate(prepared, &mut view, set, &mut self.absorbed);
+            passed_steps(prepared, &mut view, &mut self.moved);
         }
         let facts = absorb::facts(&view);
         if usize::from(record.counts().cells) > cells::MAX_CELLS / 2 {
             // What is over must not decide what gives way to the bound.
-            drop_dead_cells(record, &prepared, clock_ms);
+            drop_dead_cells(record, prepared, clock_ms);
         }
         let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
-        gave_way += move_sequences(record, &prepared, &self.moved, event, clock_ms);
+        gave_way += move_sequences(record, prepared, &self.moved, event, clock_ms);
         gave_way += absorb::absorb(record, &prepared.book, event, &facts, clock_ms);
         record.clock_ms = clock_ms;
         let before = out.effects.len();
-        raise::hear(record, &prepared, event, clock_ms, &mut out.effects);
+        raise::hear(record, prepared, event, clock_ms, &mut out.effects);
         if !(self.decided.hits.is_empty() && self.absorbed.hits.is_empty()) {
             let hits = raise::both(&self.decided, &self.absorbed);
             let blind = self.decided.blind | self.absorbed.blind;
             let cause = Cause::of(event, clock_ms);
-            gave_way += raise::raise(record, &prepared, &hits, blind, cause, &mut out.effects);
+            gave_way += raise::raise(record, prepared, &hits, blind, cause, &mut out.effects);
             out.hits.extend(hits);
         }
         if out.effects.len() > before || !self.moved.is_empty() {
             record.refresh_due();
-            self.enqueue(slot);
+            enqueue(&mut self.queue, record, slot);
         }
         self.counters.gave_way += u64::from(gave_way);
-    }
-
-    /// Puts a cardholder into the queue of deadlines, where something new is due earlier.
-    fn enqueue(&mut self, slot: u32) {
-        let Some(cold) = self
-            .slab
-            .get_mut(slot)
-            .and_then(|record| record.cold.as_deref_mut())
-        else {
-            return;
-        };
-        let Some(deadline) = cold.next_deadline() else {
-            return;
-        };
-        if cold.queued_ms == 0 || deadline < cold.queued_ms {
-            cold.queued_ms = deadline;
-            self.queue.push(Reverse((deadline, slot)));
-        }
     }
 
     /// Moves event time for all cardholders: what is due by `at_ms` becomes true. The effects come
@@ -352,8 +334,8 @@ impl Engine {
                 cold.queued_ms = 0;
                 raise::due(record, &self.prepared, at_ms, effects);
                 record.refresh_due();
+                enqueue(&mut self.queue, record, slot);
             }
-            self.enqueue(slot);
         }
         effects.sort_by(|a, b| order(a).cmp(&order(b)));
         self.sweep(at_ms);
@@ -382,6 +364,21 @@ impl Engine {
                 tidy(record, &self.prepared, at_ms);
             }
         }
+    }
+}
+
+/// Deadlines, the earliest first, with the slots they belong to.
+type Queue = BinaryHeap<Reverse<(i64, u32)>>;
+
+/// Puts a cardholder into the queue of deadlines, where something new is due earlier.
+fn enqueue(queue: &mut Queue, record: &mut Record, slot: u32) {
+    let deadline = record.due_ms;
+    let Some(cold) = record.cold.as_deref_mut().filter(|_| deadline != 0) else {
+        return;
+    };
+    if cold.queued_ms == 0 || deadline < cold.queued_ms {
+        cold.queued_ms = deadline;
+        queue.push(Reverse((deadline, slot)));
     }
 }
 

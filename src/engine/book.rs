@@ -308,6 +308,9 @@ pub struct List {
 impl List {
     /// Whether a text is on the list at a moment of event time.
     pub fn holds(&self, text: &str, at_ms: i64) -> bool {
+        if self.entries.is_empty() {
+            return false;
+        }
         let key = Fingerprint::of(text);
         self.entries
             .binary_search_by_key(&key, |(entry, _)| *entry)

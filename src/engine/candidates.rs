@@ -23,15 +23,15 @@ pub type Set = [u64; WORDS];
 
 /// The numbers in a set, in ascending order.
 pub fn members(set: Set) -> impl Iterator<Item = usize> {
-    set.into_iter().enumerate().flat_map(|(word, bits)| {
-        let mut left = bits;
-        std::iter::from_fn(move || {
-            (left != 0).then(|| {
-                let bit = left.trailing_zeros();
-                left &= left - 1;
-                word * 64 + usize::try_from(bit).unwrap_or(0)
-            })
-        })
+    let (mut word, mut left) = (0, set[0]);
+    std::iter::from_fn(move || {
+        while left == 0 {
+            word += 1;
+            left = *set.get(word)?;
+        }
+        let bit = left.trailing_zeros();
+        left &= left - 1;
+        Some(word * 64 + usize::try_from(bit).unwrap_or(0))
     })
 }
 
@@ -80,9 +80,6 @@ impl Candidates {
         };
         let mut set = of_type.all;
         for (slot, is_bool, sets) in &of_type.facts {
-            if set.iter().take(self.words).all(|word| *word == 0) {
-                break;
-            }
             let code = if *is_bool {
                 view.boolean(*slot).map_or(0, |v| 1 + usize::from(v))
             } else {

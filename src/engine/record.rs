@@ -198,13 +198,21 @@ impl Record {
         size_of::<Self>() + self.words.capacity() * 4 + 16
     }
 
-    /// Touches the words' cache lines, so that the loads of many records overlap. The sum has no
-    /// meaning; it keeps the loads alive.
+    /// Touches every cache line of the head and the words, so that the loads of many records
+    /// overlap. The sum has no meaning; it keeps the loads alive.
     pub fn touch(&self) -> u64 {
+        let head = self.key
+            ^ self.clock_ms.cast_unsigned()
+            ^ self.due_ms.cast_unsigned()
+            ^ u64::from(self.first_s)
+            ^ u64::from(self.marks.flags)
+            ^ u64::from(self.habit.payments)
+            ^ u64::from(self.habit.updated_s)
+            ^ u64::from(self.counts.name_bytes);
         self.words
             .iter()
             .step_by(16)
-            .fold(self.key, |sum, word| sum ^ u64::from(*word))
+            .fold(head, |sum, word| sum ^ u64::from(*word))
     }
 
     /// Where a section lies, in words.
