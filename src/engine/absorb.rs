@@ -191,8 +191,14 @@ fn pay(record: &mut Record, event: &Event, payment: &Authorization, facts: &Fact
             .habit
             .learn(facts.amount_minor, at_s, event.at.hour());
     }
+    let in_person = matches!(payment.channel, Channel::Pos | Channel::Atm);
     if facts.merchant != 0 {
-        known::note(record, Kind::Merchant, facts.merchant, day, level);
+        let kind = if in_person {
+            Kind::Merchant
+        } else {
+            Kind::RemoteMerchant
+        };
+        known::note(record, kind, facts.merchant, day, level);
     }
     if facts.mcc_group != 0 {
         known::note(
@@ -203,7 +209,6 @@ fn pay(record: &mut Record, event: &Event, payment: &Authorization, facts: &Fact
             level,
         );
     }
-    let in_person = matches!(payment.channel, Channel::Pos | Channel::Atm);
     let by_chip = matches!(
         payment.security,
         Security::ChipPin | Security::Chip | Security::Contactless
@@ -304,9 +309,12 @@ fn enrol(record: &mut Record, event: &Event, enrolment: &Enrolment) -> u32 {
     }
     if enrolment.action == Action::PhoneDeleted {
         marks.phone_s = 0;
+        marks.set(Marks::PHONE_DELETED, true);
         return 0;
     }
-    let replaced = enrolment.action == Action::PhoneChanged || marks.phone_s != 0;
+    let replaced = enrolment.action == Action::PhoneChanged
+        || marks.phone_s != 0
+        || marks.has(Marks::PHONE_DELETED);
     marks.set(Marks::PHONE_REPLACED, replaced);
     marks.phone_s = at_s;
     marks.phone_channel = enrolment.channel.code();

@@ -275,6 +275,12 @@ impl View<'_> {
         known::find(self.record, kind, key, self.day())
     }
 
+    /// The merchant of the purchase as a remote payee and as a shop.
+    fn merchant(&self) -> Option<[Option<known::Known>; 2]> {
+        let merchant = self.purchase?.merchant;
+        Some([Kind::RemoteMerchant, Kind::Merchant].map(|kind| self.known(kind, merchant)))
+    }
+
     fn present_km(&self) -> Option<i64> {
         let marks = &self.record.marks;
         let here = Country::from_index(self.purchase?.country)?;
@@ -380,12 +386,14 @@ impl View<'_> {
             Feature::HistoryPayments => Some(i64::from(self.record.habit.payments)),
             Feature::AmountTail => self.record.habit.tail(self.purchase?.amount_minor?),
             Feature::MerchantDays => {
-                let known = self.known(Kind::Merchant, self.purchase?.merchant);
-                Some(known.map_or(0, |k| i64::from(k.days_before(day))))
+                let days = self
+                    .merchant()?
+                    .map(|k| k.map_or(0, |k| k.days_before(day)));
+                Some(i64::from(days.into_iter().max().unwrap_or(0)))
             }
             Feature::MerchantMaxMinor => {
-                let known = self.known(Kind::Merchant, self.purchase?.merchant);
-                Some(known.map_or(0, |k| habit::amount_of_level(k.level)))
+                let levels = self.merchant()?.into_iter().flatten().map(|k| k.level);
+                Some(levels.max().map_or(0, habit::amount_of_level))
             }
             Feature::MccGroupDays => {
                 let known = self.known(Kind::MccGroup, u32::from(self.purchase?.mcc_group));

@@ -9,7 +9,7 @@ use crate::engine::record::{KNOWN_WORDS, Record, Section};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Kind {
-    /// Merchant, by fingerprint: an approved payment.
+    /// Merchant, by fingerprint: an approved payment with the card present.
     Merchant = 1,
     /// Country, by index: an approved payment with the card present by chip or contactless.
     PaidCountry = 2,
@@ -19,14 +19,17 @@ pub enum Kind {
     Network = 4,
     /// MCC group, by code: an approved payment.
     MccGroup = 5,
+    /// Merchant, by fingerprint: an approved remote payment. Apart from the shops, so that a month
+    /// of groceries does not push out the payee of the month before.
+    RemoteMerchant = 6,
 }
 
 impl Kind {
     /// How many entries of the kind are kept.
     pub const fn bound(self) -> usize {
         match self {
-            Self::Merchant => 16,
-            Self::PaidCountry | Self::EidCountry | Self::Network => 6,
+            Self::RemoteMerchant => 10,
+            Self::Merchant | Self::PaidCountry | Self::EidCountry | Self::Network => 6,
             Self::MccGroup => 15,
         }
     }
@@ -195,14 +198,36 @@ mod tests {
     fn a_monthly_payee_outlives_merchants_seen_once() {
         let mut record = Record::new(1, "p", 0);
         for month in 0..3 {
-            note(&mut record, Kind::Merchant, 7, 17_000 + month * 30, 10);
+            note(
+                &mut record,
+                Kind::RemoteMerchant,
+                7,
+                17_000 + month * 30,
+                10,
+            );
         }
         for shop in 100..140 {
-            note(&mut record, Kind::Merchant, shop, 17_070, 1);
+            note(&mut record, Kind::RemoteMerchant, shop, 17_070, 1);
         }
-        let payee = find(&record, Kind::Merchant, 7, 17_071).unwrap();
+        let payee = find(&record, Kind::RemoteMerchant, 7, 17_071).unwrap();
         assert_eq!((payee.days, payee.level), (3, 10));
-        assert_eq!(usize::from(record.counts().known), Kind::Merchant.bound());
+        assert_eq!(
+            usize::from(record.counts().known),
+            Kind::RemoteMerchant.bound()
+        );
+    }
+
+    #[test]
+    fn groceries_do_not_push_out_a_payee_of_one_payment() {
+        let mut record = Record::new(1, "p", 0);
+        note(&mut record, Kind::RemoteMerchant, 7, 17_000, 90);
+        for day in 0..40 {
+            for shop in 100..112 {
+                note(&mut record, Kind::Merchant, shop, 17_000 + day, 50);
+            }
+        }
+        let payee = find(&record, Kind::RemoteMerchant, 7, 17_040).unwrap();
+        assert_eq!(payee.days_before(17_040), 1);
     }
 
     #[test]

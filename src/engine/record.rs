@@ -119,6 +119,8 @@ impl Marks {
     pub const APP_PLACE_KNOWN: u8 = 4;
     /// The eID is blocked.
     pub const EID_BLOCKED: u8 = 8;
+    /// A phone was deleted: the next one linked replaces it.
+    pub const PHONE_DELETED: u8 = 16;
 
     /// Whether a flag is set.
     pub const fn has(self, flag: u8) -> bool {

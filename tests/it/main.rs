@@ -14,4 +14,5 @@
 mod decode_corpus;
 mod decode_oracle;
 mod expr_oracle;
+mod golden;
 mod golden_errors;
