@@ -14,4 +14,6 @@
 mod decode_corpus;
 mod decode_oracle;
 mod expr_oracle;
+mod generate;
 mod golden_errors;
+mod reference;
