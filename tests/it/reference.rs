@@ -122,8 +122,8 @@ struct Person {
     first_s: Option<i64>,
     clock_ms: i64,
     lives: Vec<Lived>,
-    /// How many absences were facts when last looked at.
-    fired: usize,
+    /// The absences that were facts when last looked at.
+    fired: Vec<rules::Fired>,
 }
 
 /// What the reference says of an event.
@@ -212,8 +212,9 @@ impl Model {
             return Vec::new();
         };
         let fired = rules::fired(self, &person, clock_ms);
-        let new = fired[person.fired..].iter().map(|f| f.rule).collect();
-        person.fired = fired.len();
+        let is_new = |f: &&rules::Fired| !person.fired.contains(f);
+        let new = fired.iter().filter(is_new).map(|f| f.rule).collect();
+        person.fired = fired;
         if clock_ms - person.clock_ms > 400 * 86_400_000 {
             person = Person::default();
         }
@@ -287,11 +288,11 @@ impl Model {
         for key in keys {
             let person = &self.people[&key];
             let fired = rules::fired(self, person, at_ms);
-            told.extend(fired[person.fired..].iter().map(|f| {
+            told.extend(fired.iter().filter(|f| !person.fired.contains(f)).map(|f| {
                 let event = &person.lives[f.trigger].event;
                 (f.deadline_ms, event.cardholder().to_owned(), event.id().to_owned())
             }));
-            self.people.get_mut(&key).unwrap().fired = fired.len();
+            self.people.get_mut(&key).unwrap().fired = fired;
         }
         told.sort();
         told

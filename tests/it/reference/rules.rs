@@ -59,7 +59,8 @@ fn completes(sequence: &Sequence, bits: &[u32], at_ms: &[i64], clock_ms: i64) ->
     for (place, (step, absence)) in positions.iter().enumerate() {
         let reached = |j: &usize| {
             if place == 0 {
-                return clock_ms - at_ms[*j] < sequence.within_ms;
+                // A chain of one event takes no time, however late it came.
+                return positions.len() == 1 || clock_ms - at_ms[*j] < sequence.within_ms;
             }
             ends.iter().filter(|i| *i < j).any(|i| {
                 absence.is_none_or(|absent| !(i + 1..=*j).any(|between| passes(between, absent)))
@@ -206,16 +207,18 @@ fn ask(model: &Model, holds: &mut Vec<Hold>, hits: &[usize], cause: &Event, at_m
 /// this moment.
 pub fn is_held(sight: &Sight<'_>) -> bool {
     let (model, person) = (sight.model, sight.person);
-    let mut fired = fired(model, person, sight.clock_ms).into_iter().peekable();
+    let mut fired = fired(model, person, sight.clock_ms);
     let mut holds: Vec<Hold> = Vec::new();
-    let mut let_fire = |holds: &mut Vec<Hold>, upto_ms: i64| {
-        while let Some(one) = fired.next_if(|f| f.deadline_ms <= upto_ms) {
+    let mut let_fire = |holds: &mut Vec<Hold>, before: usize, upto_ms: i64| {
+        let is_due = |f: &Fired| f.trigger < before && f.deadline_ms <= upto_ms;
+        for one in fired.iter().filter(|f| is_due(f)) {
             let cause = &person.lives[one.trigger].event;
             ask(model, holds, &[one.rule], cause, one.deadline_ms);
         }
+        fired.retain(|f| !is_due(f));
     };
-    for lived in &person.lives {
-        let_fire(&mut holds, lived.clock_ms);
+    for (index, lived) in person.lives.iter().enumerate() {
+        let_fire(&mut holds, index, lived.clock_ms);
         if let Body::Hold(step) = &lived.event.body
             && step.action == Action::Released
         {
@@ -224,7 +227,7 @@ pub fn is_held(sight: &Sight<'_>) -> bool {
         }
         ask(model, &mut holds, &lived.hits, &lived.event, lived.clock_ms);
     }
-    let_fire(&mut holds, sight.clock_ms);
+    let_fire(&mut holds, person.lives.len(), sight.clock_ms);
     let in_hand = sight.event.card();
     holds.iter().filter(|hold| sight.clock_ms < hold.until_ms).any(|hold| {
         hold.card.as_ref().is_none_or(|card| !in_hand.is_empty() && sight.known.same_card(card, in_hand))
