@@ -213,7 +213,7 @@ impl Engine {
             &self.prepared,
             event,
             record,
-            at,
+            (clock_ms, late),
             &self.counted_from_ms,
             &mut scratch,
         );

@@ -13,6 +13,7 @@
 
 mod decode_corpus;
 mod decode_oracle;
+mod determinism;
 mod expr_oracle;
 mod generate;
 mod golden_errors;

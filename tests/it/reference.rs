@@ -20,7 +20,8 @@ use declared::Declared;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sight::{Remembered, Sight, Value};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use varsel::decode::Decoder;
@@ -342,6 +343,14 @@ struct Court {
     outcome: Outcome,
     /// Holds told of so far, for the lines that speak of one.
     holds: Vec<(String, String)>,
+    met: Met,
+}
+
+/// What the histories met, so that a comparison of nothing is no proof.
+#[derive(Default)]
+struct Met {
+    rules: BTreeSet<String>,
+    slots: BTreeSet<String>,
 }
 
 type Verdict = Result<(), TestCaseError>;
@@ -355,6 +364,7 @@ impl Court {
             decoder: Decoder::default(),
             outcome: Outcome::default(),
             holds: Vec::new(),
+            met: Met::default(),
         }
     }
 
@@ -423,6 +433,9 @@ impl Court {
             let ours = all_of(&mut sight, &self.model);
             for (slot, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
                 let name = &self.model.prepared.book.scheme.fields()[slot].name;
+                if *ours != Value::Unknown && !self.met.slots.contains(name) {
+                    self.met.slots.insert(name.clone());
+                }
                 prop_assert!(
                     agree(slot, ours, theirs),
                     "`{}` (outcome {}): the reference says {:?}, the engine {:?}, of {}",
@@ -441,6 +454,7 @@ impl Court {
         hits.sort_unstable();
         let mut theirs = self.outcome.hits.clone();
         theirs.sort_unstable();
+        self.met.rules.extend(hits.iter().map(|n| self.model.rules()[*n].id.clone()));
         let named = |hits: &[usize]| hits.iter().map(|n| self.model.rules()[*n].id.clone()).collect::<Vec<_>>();
         prop_assert_eq!(named(&hits), named(&theirs), "rules that hit: reference, engine; at {}", line);
         if let Some(decision) = &self.outcome.decision {
@@ -469,16 +483,20 @@ fn lines(moves: &[Move]) -> Vec<String> {
     town.lines()
 }
 
-fn compare(dir: &Path, seed: u8, cases: u32, longest: usize) {
+/// Compares, and returns the rules that never hit and the names that were never known.
+fn compare(dir: &Path, seed: u8, cases: u32, longest: usize) -> (Vec<String>, Vec<String>) {
     let loaded = rulebook::load(dir).unwrap_or_else(|problems| panic!("{problems}"));
     let prepared = Arc::new(Prepared::new(loaded.book));
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 3_000, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let met = RefCell::new(Met::default());
     let outcome = TestRunner::new_with_rng(config, rng).run(&history(longest), |moves| {
         let mut court = Court::new(dir, &prepared);
         for line in lines(&moves) {
             court.hear(&line)?;
         }
+        met.borrow_mut().rules.append(&mut court.met.rules);
+        met.borrow_mut().slots.append(&mut court.met.slots);
         Ok(())
     });
     if let Err(error) = outcome {
@@ -489,15 +507,25 @@ fn compare(dir: &Path, seed: u8, cases: u32, longest: usize) {
             proptest::test_runner::TestError::Abort(reason) => panic!("{reason}"),
         }
     }
+    let met = met.into_inner();
+    let rules = prepared.book.rules.iter().map(|rule| rule.id.clone());
+    let names = prepared.book.scheme.fields().iter().map(|field| field.name.clone());
+    (
+        rules.filter(|id| !met.rules.contains(id)).collect(),
+        names.filter(|name| !met.slots.contains(name)).collect(),
+    )
 }
 
 #[test]
 fn every_feature_and_rule_of_a_book_of_everything_is_what_the_whole_history_says() {
-    compare(&books().join("everything"), 1, 150, 120);
+    let (silent, unknown) = compare(&books().join("everything"), 1, 150, 120);
+    assert!(silent.is_empty(), "the histories never met these rules: {silent:?}");
+    assert!(unknown.is_empty(), "the histories never knew these names: {unknown:?}");
 }
 
 #[test]
 fn every_feature_and_rule_of_the_starter_book_is_what_the_whole_history_says() {
     let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
-    compare(&starter, 2, 60, 120);
+    let (_, unknown) = compare(&starter, 2, 60, 120);
+    assert!(unknown.is_empty(), "the histories never knew these names: {unknown:?}");
 }

@@ -3,24 +3,28 @@
 //!
 //! Deliberately apart from the loader's own filters.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use varsel::expr::{Program, Scheme, compile, parse_duration};
 
-#[derive(Deserialize)]
-struct File {
-    features: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    op: String,
-    of: Option<String>,
-    r#where: Option<String>,
-    base: Option<String>,
-    over: String,
-    same: Option<String>,
+/// The entries of a `features.yaml` in its plain shape: one `key: value` a line, texts in single
+/// quotes or bare.
+fn entries(text: &str) -> Vec<BTreeMap<String, String>> {
+    let mut entries: Vec<BTreeMap<String, String>> = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("  ") && !line.trim().starts_with('#')) {
+        let line = match line.strip_prefix("  - ") {
+            Some(first) => {
+                entries.push(BTreeMap::new());
+                first
+            }
+            None => line.trim(),
+        };
+        let (key, value) = line.split_once(": ").expect("one field a line");
+        let value = value.trim();
+        let bare = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
+        entries.last_mut().unwrap().insert(key.to_owned(), bare.replace("''", "'"));
+    }
+    entries
 }
 
 /// An aggregate as declared.
@@ -38,18 +42,17 @@ impl Declared {
     /// The aggregates of a book's folder, in the order of the file.
     pub fn read(dir: &Path, scheme: &Scheme) -> Vec<Self> {
         let text = std::fs::read_to_string(dir.join("features.yaml")).unwrap();
-        let file: File = serde_saphyr::from_str(&text).unwrap();
-        let program = |text: String| compile(&text, scheme).unwrap();
-        file.features
-            .into_iter()
+        let program = |text: &String| compile(text, scheme).unwrap();
+        entries(&text)
+            .iter()
             .map(|entry| Self {
-                name: entry.name,
-                op: entry.op,
-                of: entry.of.unwrap_or_default(),
-                filter: entry.r#where.map(program),
-                base: entry.base.map(program),
-                span_ms: parse_duration(&entry.over.replace("min", "m")).unwrap(),
-                same_merchant: entry.same.is_some(),
+                name: entry["name"].clone(),
+                op: entry["op"].clone(),
+                of: entry.get("of").cloned().unwrap_or_default(),
+                filter: entry.get("where").map(program),
+                base: entry.get("base").map(program),
+                span_ms: parse_duration(&entry["over"].replace("min", "m")).unwrap(),
+                same_merchant: entry.contains_key("same"),
             })
             .collect()
     }
