@@ -159,6 +159,15 @@ impl Engine {
         self.counters = counters;
     }
 
+    /// How many cardholders are remembered at the newest tick, however far the sweep has come.
+    pub fn remembered(&self) -> usize {
+        let idle_ms = |record: &&Record| self.tick_ms - record.clock_ms;
+        self.slab
+            .iter()
+            .filter(|record| idle_ms(record) <= FORGET_MS)
+            .count()
+    }
+
     /// The records, for measurements and checkpoints.
     pub fn slab(&self) -> &Slab {
         &self.slab

@@ -27,7 +27,13 @@ use varsel::rulebook;
 static STARTER: LazyLock<Arc<Prepared>> =
     LazyLock::new(|| Arc::new(Prepared::new(rulebook::embedded().unwrap().book)));
 
-const FILES: [&str; 5] = ["alerts.jsonl", "holds.jsonl", "decisions.jsonl", "rejects.jsonl", "report.json"];
+const FILES: [&str; 5] = [
+    "alerts.jsonl",
+    "holds.jsonl",
+    "decisions.jsonl",
+    "rejects.jsonl",
+    "report.json",
+];
 /// The case of 2018, in the repository.
 const CASE: &str = include_str!("../../src/demo/case-144-2018.jsonl");
 
@@ -41,7 +47,9 @@ type Written = Vec<String>;
 
 impl Desk {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -82,7 +90,13 @@ impl Desk {
     }
 
     /// Stops after `stop` records, resumes elsewhere with other shards; what was written then.
-    fn stopped(&self, inputs: &[&Path], stop: u64, (before, after): (usize, usize), same_folder: bool) -> Written {
+    fn stopped(
+        &self,
+        inputs: &[&Path],
+        stop: u64,
+        (before, after): (usize, usize),
+        same_folder: bool,
+    ) -> Written {
         let first = Options {
             shards: before,
             stop_after: Some(stop),
@@ -106,7 +120,9 @@ impl Desk {
 }
 
 fn case() -> Vec<&'static str> {
-    CASE.lines().filter(|line| !line.trim().is_empty()).collect()
+    CASE.lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect()
 }
 
 fn at_of(line: &str) -> &str {
@@ -115,13 +131,20 @@ fn at_of(line: &str) -> &str {
 
 /// Lines without their `position`.
 fn unplaced(text: &str) -> Vec<String> {
-    text.lines().map(|line| line.split(",\"position\":").next().unwrap().to_owned()).collect()
+    text.lines()
+        .map(|line| line.split(",\"position\":").next().unwrap().to_owned())
+        .collect()
 }
 
 fn same(ours: &Written, theirs: &Written, what: &str) {
     for ((name, a), b) in FILES.iter().zip(ours).zip(theirs) {
         let differs = a.lines().zip(b.lines()).find(|(a, b)| a != b);
-        assert!(a == b, "{name} differs {what}: first at {differs:?}, {} and {} bytes", a.len(), b.len());
+        assert!(
+            a == b,
+            "{name} differs {what}: first at {differs:?}, {} and {} bytes",
+            a.len(),
+            b.len()
+        );
     }
 }
 
@@ -131,11 +154,22 @@ fn prefix_the_same_log_gives_the_same_bytes_with_any_shards_and_batches() {
     let desk = Desk::new();
     let input = desk.input("town.jsonl", &town("s", 5, 4_000, 60));
     let (first, report) = desk.plain(&input, "first");
-    assert!(report.alerts > 20 && report.holds > 10 && report.duplicates > 20 && report.late > 20, "{report:?}");
+    assert!(
+        report.alerts > 20 && report.holds > 10 && report.duplicates > 20 && report.late > 20,
+        "{report:?}"
+    );
     same(&first, &desk.plain(&input, "again").0, "on a second run");
     for (shards, batch) in [(2, 64), (4, 1), (7, 1_000), (1, 1), (1, 1_000)] {
-        let options = Options { shards, batch, ..desk.options(&[&input], "other") };
-        same(&first, &desk.replay(&options).0, &format!("with {shards} shards, batches of {batch}"));
+        let options = Options {
+            shards,
+            batch,
+            ..desk.options(&[&input], "other")
+        };
+        same(
+            &first,
+            &desk.replay(&options).0,
+            &format!("with {shards} shards, batches of {batch}"),
+        );
     }
 }
 
@@ -150,13 +184,17 @@ fn prefix_several_inputs_merged_equal_one_sorted_file() {
     let parts: Vec<PathBuf> = (0..3)
         .map(|part| {
             // Lines of the same moment stay together, so that ties are not the merge's.
-            let of_part = |line: &&String| at_of(line).bytes().map(usize::from).sum::<usize>() % 3 == part;
+            let of_part =
+                |line: &&String| at_of(line).bytes().map(usize::from).sum::<usize>() % 3 == part;
             let lines: Vec<&String> = lines.iter().filter(of_part).collect();
             desk.input(&format!("part-{part}.jsonl"), &lines)
         })
         .collect();
     let inputs: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
-    let (merged, merged_report) = desk.replay(&Options { shards: 3, ..desk.options(&inputs, "merged") });
+    let (merged, merged_report) = desk.replay(&Options {
+        shards: 3,
+        ..desk.options(&inputs, "merged")
+    });
     assert_eq!(report.digest, merged_report.digest);
     assert_eq!(unplaced(&one[2]), unplaced(&merged[2]));
     let again = desk.stopped(&inputs, 700, (2, 1), false);
@@ -173,7 +211,11 @@ fn prefix_a_replay_stopped_and_resumed_at_every_position_equals_one_never_stoppe
     for stop in 0..=u64::try_from(lines.len()).unwrap() {
         let shards = [(1, 1), (1, 4), (4, 2)][usize::try_from(stop % 3).unwrap()];
         let resumed = desk.stopped(&[&input], stop, shards, stop % 2 == 0);
-        same(&never, &resumed, &format!("when stopped after {stop} of {shards:?} shards"));
+        same(
+            &never,
+            &resumed,
+            &format!("when stopped after {stop} of {shards:?} shards"),
+        );
     }
 }
 
@@ -187,8 +229,17 @@ fn prefix_a_town_stopped_and_resumed_here_and_there_equals_one_never_stopped() {
     for part in 1..12 {
         let stop = lines.len() * part / 12;
         let shards = [(1, 3), (3, 1), (2, 5)][part % 3];
-        let resumed = desk.stopped(&[&input], u64::try_from(stop).unwrap(), shards, part % 2 == 0);
-        same(&never, &resumed, &format!("when stopped after {stop} of {shards:?} shards"));
+        let resumed = desk.stopped(
+            &[&input],
+            u64::try_from(stop).unwrap(),
+            shards,
+            part % 2 == 0,
+        );
+        same(
+            &never,
+            &resumed,
+            &format!("when stopped after {stop} of {shards:?} shards"),
+        );
     }
 }
 
@@ -208,8 +259,15 @@ fn prefix_a_cardholder_is_not_touched_by_neighbours() {
     }
     let alone = desk.plain(&desk.input("ours.jsonl", &ours), "alone").0;
     let among = desk.plain(&desk.input("both.jsonl", &both), "among").0;
-    for (name, mark) in [(0, "\"cardholder\":\"ours-"), (1, "\"cardholder\":\"ours-"), (2, "\"event\":\"ours-")] {
-        let of_ours: Vec<String> = unplaced(&among[name]).into_iter().filter(|l| l.contains(mark)).collect();
+    for (name, mark) in [
+        (0, "\"cardholder\":\"ours-"),
+        (1, "\"cardholder\":\"ours-"),
+        (2, "\"event\":\"ours-"),
+    ] {
+        let of_ours: Vec<String> = unplaced(&among[name])
+            .into_iter()
+            .filter(|l| l.contains(mark))
+            .collect();
         let mut wanted = unplaced(&alone[name]);
         wanted.retain(|line| line.contains(mark));
         assert!(!wanted.is_empty());
@@ -238,7 +296,9 @@ impl Feed {
     /// The event of a line, completed, and the effects of the tick before it.
     fn event(&mut self, line: &str) -> (Event, Vec<Effect>) {
         let mut event = Event::default();
-        self.decoder.decode(line.as_bytes(), &mut event).unwrap_or_else(|e| panic!("{}: {line}", e.text));
+        self.decoder
+            .decode(line.as_bytes(), &mut event)
+            .unwrap_or_else(|e| panic!("{}: {line}", e.text));
         self.intake.complete(&mut event);
         let mut effects = Vec::new();
         if let Some(at_ms) = self.intake.tick_before(event.at.ms) {
@@ -273,7 +333,10 @@ fn assess_is_pure_at_every_position() {
         let before = feed.saved();
         let assessed = feed.engine.assess(&event);
         assert_eq!(assessed, feed.engine.assess(&event), "asked twice: {line}");
-        assert!(before == feed.saved(), "a risk query changed the state: {line}");
+        assert!(
+            before == feed.saved(),
+            "a risk query changed the state: {line}"
+        );
         feed.engine.apply(&event, &mut feed.outcome);
         if let Some(decision) = &feed.outcome.decision {
             assert_eq!(&assessed, decision, "{line}");
@@ -295,7 +358,13 @@ fn harmless_repeat_ids_follow_from_their_causes_alone() {
         for effect in feed.line(line) {
             match effect {
                 Effect::Alert(alert) if alert.status == AlertStatus::Open => {
-                    let id = EffectId::derive(&alert.cardholder, "alert", &alert.pattern, &alert.trigger, 0);
+                    let id = EffectId::derive(
+                        &alert.cardholder,
+                        "alert",
+                        &alert.pattern,
+                        &alert.trigger,
+                        0,
+                    );
                     assert_eq!(alert.id, id);
                     ids.push(alert.id.to_string());
                 }
@@ -307,8 +376,15 @@ fn harmless_repeat_ids_follow_from_their_causes_alone() {
     assert!(ids.len() > 20);
     let input = desk.input("town.jsonl", &lines);
     let stop = u64::try_from(lines.len() / 2).unwrap();
-    let resharded = Options { shards: 5, ..desk.options(&[&input], "five") };
-    for written in [desk.plain(&input, "file").0, desk.replay(&resharded).0, desk.stopped(&[&input], stop, (1, 2), false)] {
+    let resharded = Options {
+        shards: 5,
+        ..desk.options(&[&input], "five")
+    };
+    for written in [
+        desk.plain(&input, "file").0,
+        desk.replay(&resharded).0,
+        desk.stopped(&[&input], stop, (1, 2), false),
+    ] {
         let told = format!("{}{}", written[0], written[1]);
         assert!(ids.iter().all(|id| told.contains(id)));
     }
@@ -351,10 +427,18 @@ fn bounded_a_cardholder_of_ten_thousand_events_keeps_a_bounded_record() {
     assert!(kinds.iter().all(|kind| *kind > 3_000));
     let record = feed.engine.slab().iter().next().unwrap();
     assert_eq!(feed.engine.slab().len(), 1);
-    assert!(record.bytes_at_rest() < AT_REST, "{} bytes at rest", record.bytes_at_rest());
+    assert!(
+        record.bytes_at_rest() < AT_REST,
+        "{} bytes at rest",
+        record.bytes_at_rest()
+    );
     let open = record.cold.as_ref().map_or(0, |cold| cold.bytes());
     assert!(open < OPEN, "{open} bytes open");
-    assert!(feed.engine.counters().gave_way > 10_000, "{:?}", feed.engine.counters());
+    assert!(
+        feed.engine.counters().gave_way > 10_000,
+        "{:?}",
+        feed.engine.counters()
+    );
     assert!(feed.saved().len() < AT_REST + OPEN);
 }
 
@@ -363,7 +447,9 @@ fn bounded_a_cardholder_of_ten_thousand_events_keeps_a_bounded_record() {
 #[test]
 fn fail_visible_an_unknown_value_is_named_and_is_neither_foreign_nor_harmless() {
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/books/everything");
-    let book = rulebook::load(&book).unwrap_or_else(|problems| panic!("{problems}")).book;
+    let book = rulebook::load(&book)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .book;
     let mut feed = Feed::new(&Arc::new(Prepared::new(book)));
     feed.line(r#"{"type":"card","id":"f-1","at":"2026-01-05T10:00:00Z","card":"c-f","cardholder":"p-f","action":"issued","home_country":"DK"}"#);
     let areq = |id: &str, more: &str| {
@@ -373,17 +459,27 @@ fn fail_visible_an_unknown_value_is_named_and_is_neither_foreign_nor_harmless() 
     };
     feed.line(&areq("f-2", ""));
     let without = feed.outcome.decision.take().unwrap();
-    let named: Vec<&str> = without.not_available.iter().map(|(name, _)| &**name).collect();
+    let named: Vec<&str> = without
+        .not_available
+        .iter()
+        .map(|(name, _)| &**name)
+        .collect();
     assert!(named.contains(&"ip_abroad"), "{named:?}");
     assert!(without.rules.iter().all(|rule| &*rule.id != "from-abroad"));
     // Foreign, and whether the network is accustomed cannot be told: that does not protect.
     feed.line(&areq("f-3", r#","browser_ip":"95.42.10.77""#));
     let foreign = feed.outcome.decision.take().unwrap();
-    assert!(foreign.rules.iter().any(|rule| &*rule.id == "from-abroad"), "{foreign:?}");
+    assert!(
+        foreign.rules.iter().any(|rule| &*rule.id == "from-abroad"),
+        "{foreign:?}"
+    );
     // A currency without a rate: the amount is unknown, and said to be.
     feed.line(r#"{"type":"authorization","id":"f-4","at":"2026-01-05T10:02:00Z","card":"c-f","cardholder":"p-f","amount_minor":999999900,"currency":"QQQ","mcc":"4829","merchant":{"id":"m-g","name":"x","country":"DK"},"channel":"smoke","security":"ssl","response_code":"ZX"}"#);
     let strange = feed.outcome.decision.take().unwrap();
-    let why = strange.not_available.iter().find(|(name, _)| &**name == "amount_minor");
+    let why = strange
+        .not_available
+        .iter()
+        .find(|(name, _)| &**name == "amount_minor");
     assert!(why.is_some(), "{strange:?}");
     assert_eq!(feed.outcome.applied, Applied::Once);
 }

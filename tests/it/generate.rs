@@ -86,10 +86,23 @@ const MERCHANTS: &[(&str, &str, &str)] = &[
     ("m-odd", "5999", "ZZ"),
 ];
 const AMOUNTS: &[i64] = &[
-    0, 100, 4_500, 9_653, 21_177, 31_858, 45_741, 99_900, 150_000, 300_000, 1_200_000, 3_388_211,
+    0,
+    100,
+    4_500,
+    9_653,
+    21_177,
+    31_858,
+    45_741,
+    99_900,
+    150_000,
+    300_000,
+    1_200_000,
+    3_388_211,
     900_000_000_000,
 ];
-const CURRENCIES: &[&str] = &["DKK", "DKK", "DKK", "DKK", "EUR", "USD", "SEK", "KPW", "QQQ"];
+const CURRENCIES: &[&str] = &[
+    "DKK", "DKK", "DKK", "DKK", "EUR", "USD", "SEK", "KPW", "QQQ",
+];
 const CODES: &[&str] = &[
     "00", "00", "00", "00", "10", "51", "51", "61", "65", "1A", "05", "55", "62", "59", "91", "ZX",
 ];
@@ -184,11 +197,6 @@ impl Town {
         self.lines
     }
 
-    /// When it is.
-    pub fn now_ms(&self) -> i64 {
-        self.now_ms
-    }
-
     fn pass(&mut self, gap: u8, dice: &mut Dice) {
         let some = i64::try_from(dice.below(1_000)).unwrap() + 1;
         self.now_ms += match gap {
@@ -205,7 +213,14 @@ impl Town {
     }
 
     /// Writes one event of a person; some come late, some lack what is optional.
-    fn write(&mut self, who: u8, kind: &str, card: Option<&str>, fields: Fields, dice: &mut Dice) -> String {
+    fn write(
+        &mut self,
+        who: u8,
+        kind: &str,
+        card: Option<&str>,
+        fields: Fields,
+        dice: &mut Dice,
+    ) -> String {
         self.number += 1;
         let id = format!("{}-{}", self.name, self.number);
         let behind = match dice.below(60) {
@@ -267,7 +282,10 @@ impl Town {
             .text("currency", "DKK")
             .shop(&shop)
             .text("channel", dice.of(&["pos", "pos", "ecommerce", "atm"]))
-            .text("security", dice.of(&["contactless", "chip_pin", "chip", "magstripe"]))
+            .text(
+                "security",
+                dice.of(&["contactless", "chip_pin", "chip", "magstripe"]),
+            )
             .text("response_code", "00");
         let card = format!("{}-c{who}a", self.name);
         let id = self.write(who, "authorization", Some(&card), fields, dice);
@@ -281,8 +299,24 @@ impl Town {
             .int("amount_minor", amount)
             .text("currency", dice.of(CURRENCIES))
             .shop(&shop)
-            .text("channel", dice.of(&["ecommerce", "ecommerce", "pos", "atm", "moto", "recurring", "pigeon"]))
-            .text("security", dice.of(&["3ds", "ssl", "ssl", "chip_pin", "chip", "wallet", "none", "wax"]))
+            .text(
+                "channel",
+                dice.of(&[
+                    "ecommerce",
+                    "ecommerce",
+                    "pos",
+                    "atm",
+                    "moto",
+                    "recurring",
+                    "pigeon",
+                ]),
+            )
+            .text(
+                "security",
+                dice.of(&[
+                    "3ds", "ssl", "ssl", "chip_pin", "chip", "wallet", "none", "wax",
+                ]),
+            )
             .text("response_code", dice.of(CODES));
         if dice.once_in(3) {
             fields = fields.int("available_balance_minor", dice.of(AMOUNTS));
@@ -316,8 +350,14 @@ impl Town {
                 .int("amount_minor", amount)
                 .text("currency", "DKK")
                 .shop(&MERCHANTS[merchant])
-                .maybe("browser_ip", Some(dice.of(IPS)).filter(|_| !dice.clone().once_in(4)))
-                .maybe("device_channel", Some("02").filter(|_| dice.clone().once_in(2)));
+                .maybe(
+                    "browser_ip",
+                    Some(dice.of(IPS)).filter(|_| !dice.clone().once_in(4)),
+                )
+                .maybe(
+                    "device_channel",
+                    Some("02").filter(|_| dice.clone().once_in(2)),
+                );
             self.write(who, "threeds", card, fields, dice);
         }
         self.message(who, card, &acs, "ARes", &["C", "C", "Y", "D", "Q"], dice);
@@ -325,7 +365,14 @@ impl Town {
         for _ in 0..steps {
             self.now_ms += i64::try_from(dice.below(50_000)).unwrap();
             if dice.once_in(2) {
-                let action = dice.of(&["sent", "delivered", "accepted", "rejected", "expired", "failed"]);
+                let action = dice.of(&[
+                    "sent",
+                    "delivered",
+                    "accepted",
+                    "rejected",
+                    "expired",
+                    "failed",
+                ]);
                 let fields = Fields::new()
                     .text("action", action)
                     .text("acs_trans_id", &acs)
@@ -337,7 +384,14 @@ impl Town {
         }
         if !dice.once_in(4) {
             let shown = ["Y", "Y", "N", "R", "U", "A"];
-            self.message(who, card, &acs, dice.clone().of(&["RReq", "RReq", "CRes"]), &shown, dice);
+            self.message(
+                who,
+                card,
+                &acs,
+                dice.clone().of(&["RReq", "RReq", "CRes"]),
+                &shown,
+                dice,
+            );
         }
         if dice.once_in(2) {
             self.after_challenge(who, &acs, dice);
@@ -354,13 +408,24 @@ impl Town {
             .text("channel", "ecommerce")
             .text("security", "3ds")
             .text("response_code", dice.of(CODES))
-            .maybe("acs_trans_id", Some(acs).filter(|_| dice.clone().once_in(2)));
+            .maybe(
+                "acs_trans_id",
+                Some(acs).filter(|_| dice.clone().once_in(2)),
+            );
         let card = self.card(who, dice);
         let id = self.write(who, "authorization", Some(&card), fields, dice);
         self.people[usize::from(who)].payments.push((id, amount));
     }
 
-    fn message(&mut self, who: u8, card: Option<&str>, acs: &str, name: &str, status: &[&str], dice: &mut Dice) {
+    fn message(
+        &mut self,
+        who: u8,
+        card: Option<&str>,
+        acs: &str,
+        name: &str,
+        status: &[&str],
+        dice: &mut Dice,
+    ) {
         let mut fields = Fields::new()
             .text("message", name)
             .text("acs_trans_id", acs)
@@ -369,7 +434,9 @@ impl Town {
             fields = fields.text("authentication_method", dice.of(&["02", "16", "07", "99"]));
         }
         if dice.once_in(5) {
-            fields = fields.text("challenge_cancel", "01").text("trans_status_reason", "14");
+            fields = fields
+                .text("challenge_cancel", "01")
+                .text("trans_status_reason", "14");
         }
         if dice.once_in(4) {
             fields = fields.text("interaction_counter", "02").text("eci", "06");
@@ -384,15 +451,32 @@ impl Town {
 
     fn eid_step(&mut self, who: u8, acs: Option<&String>, dice: &mut Dice) {
         let action = dice.of(&[
-            "key_issued", "key_accepted", "key_rejected", "authenticated", "authenticated", "authenticated",
-            "failed", "app_activated", "app_reactivated", "blocked", "unblocked",
+            "key_issued",
+            "key_accepted",
+            "key_rejected",
+            "authenticated",
+            "authenticated",
+            "authenticated",
+            "failed",
+            "app_activated",
+            "app_reactivated",
+            "blocked",
+            "unblocked",
         ]);
         let ip = dice.of(IPS);
         let fields = Fields::new()
             .text("action", action)
             .text("ip", ip)
-            .maybe("authenticator", Some(dice.of(&["code_card", "code_token", "app", "ring"])).filter(|_| dice.clone().once_in(2)))
-            .maybe("purpose", Some(dice.of(&["payment", "bank_login", "enrolment", "other", "tax"])).filter(|_| dice.clone().once_in(2)))
+            .maybe(
+                "authenticator",
+                Some(dice.of(&["code_card", "code_token", "app", "ring"]))
+                    .filter(|_| dice.clone().once_in(2)),
+            )
+            .maybe(
+                "purpose",
+                Some(dice.of(&["payment", "bank_login", "enrolment", "other", "tax"]))
+                    .filter(|_| dice.clone().once_in(2)),
+            )
             .maybe("acs_trans_id", acs.map(String::as_str));
         let card = self.card(who, dice);
         let card = Some(card.as_str()).filter(|_| dice.once_in(3));
@@ -403,7 +487,17 @@ impl Town {
         let acs = self.people[usize::from(who)].acs.clone();
         let acs = acs.unwrap_or_else(|| format!("{}-acs-none", self.name));
         let fields = Fields::new()
-            .text("action", dice.of(&["sent", "delivered", "accepted", "rejected", "expired", "failed"]))
+            .text(
+                "action",
+                dice.of(&[
+                    "sent",
+                    "delivered",
+                    "accepted",
+                    "rejected",
+                    "expired",
+                    "failed",
+                ]),
+            )
             .text("acs_trans_id", &acs)
             .text("phone", "ph-2");
         let card = self.card(who, dice);
@@ -411,25 +505,52 @@ impl Town {
     }
 
     fn enrol(&mut self, who: u8, dice: &mut Dice) {
-        let action = dice.of(&["card_enrolled", "phone_linked", "phone_linked", "phone_changed", "phone_deleted"]);
+        let action = dice.of(&[
+            "card_enrolled",
+            "phone_linked",
+            "phone_linked",
+            "phone_changed",
+            "phone_deleted",
+        ]);
         let fields = Fields::new()
             .text("action", action)
-            .text("channel", dice.of(&["bank", "processor", "purchase", "bank_staff", "owl"]))
+            .text(
+                "channel",
+                dice.of(&["bank", "processor", "purchase", "bank_staff", "owl"]),
+            )
             .text("phone", dice.of(&["ph-1", "ph-2", "ph-3"]))
-            .maybe("phone_country", Some(dice.of(COUNTRIES)).filter(|_| !dice.clone().once_in(4)));
+            .maybe(
+                "phone_country",
+                Some(dice.of(COUNTRIES)).filter(|_| !dice.clone().once_in(4)),
+            );
         let card = self.card(who, dice);
         self.write(who, "enrolment", Some(&card), fields, dice);
     }
 
     fn change_card(&mut self, who: u8, dice: &mut Dice) {
         let action = dice.of(&[
-            "issued", "issued", "blocked", "unblocked", "pin_locked", "pin_unlocked", "internet_closed",
-            "internet_opened", "bypass_granted", "bypass_ended",
+            "issued",
+            "issued",
+            "blocked",
+            "unblocked",
+            "pin_locked",
+            "pin_unlocked",
+            "internet_closed",
+            "internet_opened",
+            "bypass_granted",
+            "bypass_ended",
         ]);
         let mut fields = Fields::new()
             .text("action", action)
-            .maybe("home_country", Some(dice.of(COUNTRIES)).filter(|_| dice.clone().once_in(2)))
-            .maybe("scheme", Some(dice.of(&["visa_dankort", "mastercard", "maestro"])).filter(|_| dice.clone().once_in(2)));
+            .maybe(
+                "home_country",
+                Some(dice.of(COUNTRIES)).filter(|_| dice.clone().once_in(2)),
+            )
+            .maybe(
+                "scheme",
+                Some(dice.of(&["visa_dankort", "mastercard", "maestro"]))
+                    .filter(|_| dice.clone().once_in(2)),
+            );
         if dice.once_in(3) {
             let until = self.now_ms + i64::try_from(dice.below(300)).unwrap() * MINUTE_MS;
             fields = fields.text("until", &rfc3339(until));
@@ -476,15 +597,26 @@ impl Town {
     fn person_speaks(&mut self, who: u8, dice: &mut Dice) {
         let card = format!("{}-c{who}a", self.name);
         if dice.once_in(3) {
-            let subject = format!("{{\"event\":\"{}-{}\"}}", self.name, dice.below(self.number + 1));
+            let subject = format!(
+                "{{\"event\":\"{}-{}\"}}",
+                self.name,
+                dice.below(self.number + 1)
+            );
             let fields = Fields::new()
                 .raw("subject", &subject)
                 .text("verdict", dice.of(&["fraud", "good", "undetermined"]));
             self.write(who, "disposition", Some(&card), fields, dice);
         } else {
-            let fields = Fields::new()
-                .text("hold", SOME_HOLD)
-                .text("action", dice.of(&["delivered", "acknowledged", "enforced", "released", "released"]));
+            let fields = Fields::new().text("hold", SOME_HOLD).text(
+                "action",
+                dice.of(&[
+                    "delivered",
+                    "acknowledged",
+                    "enforced",
+                    "released",
+                    "released",
+                ]),
+            );
             self.write(who, "hold", Some(&card), fields, dice);
         }
     }

@@ -108,7 +108,8 @@ impl Lived {
         let Body::Authorization(payment) = &self.event.body else {
             return None;
         };
-        let teaches = !payment.is_undoing() && self.response == ResponseGroup::Approved && self.settled > 0;
+        let teaches =
+            !payment.is_undoing() && self.response == ResponseGroup::Approved && self.settled > 0;
         teaches.then(|| habits::Paid {
             amount: self.settled,
             at_s: seconds(self.event.at.ms),
@@ -151,12 +152,26 @@ impl Model {
         let named: Vec<&str> = declared.iter().map(|d| d.name.as_str()).collect();
         let known: Vec<&str> = book.aggregates.iter().map(|a| a.name.as_str()).collect();
         assert_eq!(named, known);
-        let lists = book.lists.iter().map(|l| (l.name.clone(), declared::list(dir, &l.name))).collect();
+        let lists = book
+            .lists
+            .iter()
+            .map(|l| (l.name.clone(), declared::list(dir, &l.name)))
+            .collect();
         // The categorical facts of `engine/class.rs`, by name.
         let categories = "type message action channel security response mcc_group trans_status authenticator \
             purpose enrolment_channel challenge_method merchant_abroad ip_abroad";
-        let categories = categories.split_whitespace().map(|name| book.scheme.slot(name).unwrap()).collect();
-        Self { declared, lists, categories, people: BTreeMap::new(), tick_ms: 0, prepared }
+        let categories = categories
+            .split_whitespace()
+            .map(|name| book.scheme.slot(name).unwrap())
+            .collect();
+        Self {
+            declared,
+            lists,
+            categories,
+            people: BTreeMap::new(),
+            tick_ms: 0,
+            prepared,
+        }
     }
 
     fn rules(&self) -> &[Rule] {
@@ -182,25 +197,34 @@ impl Model {
 
     fn on_list(&self, list: &str, value: &str, at_ms: i64) -> Option<bool> {
         let list = self.lists.get(list)?;
-        Some(list.iter().any(|(entry, until)| entry == value && at_ms < *until))
+        Some(
+            list.iter()
+                .any(|(entry, until)| entry == value && at_ms < *until),
+        )
     }
 
     /// The cardholder's clock at an event, and whether the event is behind it.
     fn clock(&self, event: &Event) -> (i64, bool) {
-        let known = self.people.get(&event.cardholder_fp.0).map_or(0, |p| p.clock_ms).max(self.tick_ms);
+        let known = self
+            .people
+            .get(&event.cardholder_fp.0)
+            .map_or(0, |p| p.clock_ms)
+            .max(self.tick_ms);
         (known.max(event.at.ms), event.at.ms < known)
     }
 
     /// The same id within 72 hours, to the second (`engine/seen.rs`).
     fn is_duplicate(&self, event: &Event) -> bool {
         let (clock_ms, _) = self.clock(event);
-        self.people.get(&event.cardholder_fp.0).is_some_and(|person| {
-            clock_ms - person.clock_ms <= 72 * 3_600_000
-                && person.lives.iter().any(|lived| {
-                    let age_s = seconds(clock_ms) - seconds(lived.clock_ms);
-                    lived.event.id() == event.id() && age_s <= 72 * 3_600
-                })
-        })
+        self.people
+            .get(&event.cardholder_fp.0)
+            .is_some_and(|person| {
+                clock_ms - person.clock_ms <= 72 * 3_600_000
+                    && person.lives.iter().any(|lived| {
+                        let age_s = seconds(clock_ms) - seconds(lived.clock_ms);
+                        lived.event.id() == event.id() && age_s <= 72 * 3_600
+                    })
+            })
     }
 
     /// Brings a cardholder to an event: what was due becomes a fact; after 400 idle days all is
@@ -226,7 +250,13 @@ impl Model {
     /// What is seen of an event before it is absorbed; nothing of a duplicate.
     fn sight<'a>(&'a self, event: &'a Event) -> Sight<'a> {
         let (clock_ms, late) = self.clock(event);
-        Sight::new(self, &self.people[&event.cardholder_fp.0], event, clock_ms, late)
+        Sight::new(
+            self,
+            &self.people[&event.cardholder_fp.0],
+            event,
+            clock_ms,
+            late,
+        )
     }
 
     /// Applies an event to a cardholder already brought up to it.
@@ -238,7 +268,11 @@ impl Model {
         person.first_s = person.first_s.or(Some(seconds(event.at.ms)));
         person.clock_ms = clock_ms;
         person.lives.push(lived);
-        Answer { applied: Applied::Once, late, hits }
+        Answer {
+            applied: Applied::Once,
+            late,
+            hits,
+        }
     }
 
     fn live(&self, event: &Event, clock_ms: i64) -> Lived {
@@ -246,10 +280,19 @@ impl Model {
         let passes = rules::passes(&mut sight);
         let hits = rules::hits(&mut sight, &passes);
         sight.outcome = true;
-        let remembered: Vec<(Slot, Option<i64>)> = self.categories.iter().map(|slot| (*slot, plain(sight.value(*slot)))).collect();
+        let remembered: Vec<(Slot, Option<i64>)> = self
+            .categories
+            .iter()
+            .map(|slot| (*slot, plain(sight.value(*slot))))
+            .collect();
         let counts = self.declared.iter().map(|declared| {
-            let passes = |program: &varsel::expr::Program| program.eval(&mut Remembered(&remembered)) == Some(true);
-            (declared.filter.as_ref().is_none_or(passes), declared.base.as_ref().is_some_and(passes))
+            let passes = |program: &varsel::expr::Program| {
+                program.eval(&mut Remembered(&remembered)) == Some(true)
+            };
+            (
+                declared.filter.as_ref().is_none_or(passes),
+                declared.base.as_ref().is_some_and(passes),
+            )
         });
         let (settled, amount) = self.amounts(event, sight.purchase);
         Lived {
@@ -257,8 +300,13 @@ impl Model {
             response: sight.response().unwrap_or_default(),
             purchase: sight.purchase,
             challenge: sight.challenge.as_ref().map(|c| c.acs.clone()),
-            passed_network: sight.challenge.as_ref().filter(|c| c.passed()).map_or(0, |c| c.browser_network),
-            country_accustomed: sight.country_accustomed(event.place.country.map_or(0, Country::index)),
+            passed_network: sight
+                .challenge
+                .as_ref()
+                .filter(|c| c.passed())
+                .map_or(0, |c| c.browser_network),
+            country_accustomed: sight
+                .country_accustomed(event.place.country.map_or(0, Country::index)),
             network_accustomed: sight.network_accustomed(),
             settled,
             amount,
@@ -291,7 +339,11 @@ impl Model {
             let fired = rules::fired(self, person, at_ms);
             told.extend(fired.iter().filter(|f| !person.fired.contains(f)).map(|f| {
                 let event = &person.lives[f.trigger].event;
-                (f.deadline_ms, event.cardholder().to_owned(), event.id().to_owned())
+                (
+                    f.deadline_ms,
+                    event.cardholder().to_owned(),
+                    event.id().to_owned(),
+                )
             }));
             self.people.get_mut(&key).unwrap().fired = fired;
         }
@@ -316,7 +368,9 @@ fn all_of<F: Facts>(facts: &mut F, model: &Model) -> Vec<Value> {
         .map(|(slot, field)| {
             let value = match &field.kind {
                 Type::Bool => facts.boolean(slot).map(Value::Bool),
-                Type::Int(_) | Type::Duration | Type::Symbol(_) | Type::Code(_) => facts.int(slot).map(Value::Int),
+                Type::Int(_) | Type::Duration | Type::Symbol(_) | Type::Code(_) => {
+                    facts.int(slot).map(Value::Int)
+                }
                 Type::Float(_) => facts.float(slot).map(Value::Float),
                 Type::Text => facts.text(slot).map(|text| Value::Text(text.to_owned())),
             };
@@ -329,7 +383,11 @@ fn agree(slot: usize, ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Float(a), Value::Float(b)) => (a - b).abs() <= 1e-9,
         // The engine's decayed moments are 32-bit: a rounded score may fall one to either side.
-        (Value::Int(a), Value::Int(b)) if slot < BUILT_INS && Feature::ALL[slot] == Feature::AmountTail => (a - b).abs() <= 1,
+        (Value::Int(a), Value::Int(b))
+            if slot < BUILT_INS && Feature::ALL[slot] == Feature::AmountTail =>
+        {
+            (a - b).abs() <= 1
+        }
         (ours, theirs) => ours == theirs,
     }
 }
@@ -379,10 +437,14 @@ impl Court {
             }
             Some(_) | None => line.to_owned(),
         };
-        self.decoder.decode(line.as_bytes(), &mut event).map_err(|reject| TestCaseError::fail(format!("{}: {line}", reject.text)))?;
+        self.decoder
+            .decode(line.as_bytes(), &mut event)
+            .map_err(|reject| TestCaseError::fail(format!("{}: {line}", reject.text)))?;
         self.intake.complete(&mut event);
         // A made-up network number, so that hosting networks occur without an ASN database.
-        event.place.asn = event.ip.map(|_| [14_618, 64_500, 3_292][usize::from(event.id_fp.0 % 3 == 0)]);
+        event.place.asn = event
+            .ip
+            .map(|_| [14_618, 64_500, 3_292][usize::from(event.id_fp.0 % 3 == 0)]);
         if let Some(at_ms) = self.intake.tick_before(event.at.ms) {
             self.tick(at_ms)?;
         }
@@ -399,18 +461,27 @@ impl Court {
                 && !alert.rules.is_empty()
             {
                 told.push((alert.at_ms, alert.cardholder.clone(), alert.trigger.clone()));
+                self.met
+                    .rules
+                    .extend(alert.rules.iter().map(|rule| rule.id.to_string()));
             }
         }
         told.sort();
         self.note_holds(&effects);
-        prop_assert_eq!(told, self.model.tick(at_ms), "absences at the tick of {}", at_ms);
+        prop_assert_eq!(
+            told,
+            self.model.tick(at_ms),
+            "absences at the tick of {}",
+            at_ms
+        );
         Ok(())
     }
 
     fn note_holds(&mut self, effects: &[Effect]) {
         for effect in effects {
             if let Effect::Hold(hold) = effect {
-                self.holds.push((hold.id.to_string(), hold.cardholder.clone()));
+                self.holds
+                    .push((hold.id.to_string(), hold.cardholder.clone()));
             }
         }
     }
@@ -427,7 +498,9 @@ impl Court {
         }
         let mut hits = self.model.bring_up(event);
         for outcome in [false, true] {
-            let theirs = self.engine.look(event, outcome, |view| all_of(view, &self.model));
+            let theirs = self
+                .engine
+                .look(event, outcome, |view| all_of(view, &self.model));
             let mut sight = self.model.sight(event);
             sight.outcome = outcome;
             let ours = all_of(&mut sight, &self.model);
@@ -439,11 +512,19 @@ impl Court {
                 prop_assert!(
                     agree(slot, ours, theirs),
                     "`{}` (outcome {}): the reference says {:?}, the engine {:?}, of {}",
-                    name, outcome, ours, theirs, line
+                    name,
+                    outcome,
+                    ours,
+                    theirs,
+                    line
                 );
             }
         }
-        prop_assert_eq!(&before, &self.engine.slab().find(key).cloned(), "a look changed something");
+        prop_assert_eq!(
+            &before,
+            &self.engine.slab().find(key).cloned(),
+            "a look changed something"
+        );
         let answer = self.model.apply(event);
         self.engine.apply(event, &mut self.outcome);
         let effects = std::mem::take(&mut self.outcome.effects);
@@ -454,14 +535,37 @@ impl Court {
         hits.sort_unstable();
         let mut theirs = self.outcome.hits.clone();
         theirs.sort_unstable();
-        self.met.rules.extend(hits.iter().map(|n| self.model.rules()[*n].id.clone()));
-        let named = |hits: &[usize]| hits.iter().map(|n| self.model.rules()[*n].id.clone()).collect::<Vec<_>>();
-        prop_assert_eq!(named(&hits), named(&theirs), "rules that hit: reference, engine; at {}", line);
+        self.met
+            .rules
+            .extend(hits.iter().map(|n| self.model.rules()[*n].id.clone()));
+        let named = |hits: &[usize]| {
+            hits.iter()
+                .map(|n| self.model.rules()[*n].id.clone())
+                .collect::<Vec<_>>()
+        };
+        prop_assert_eq!(
+            named(&hits),
+            named(&theirs),
+            "rules that hit: reference, engine; at {}",
+            line
+        );
         if let Some(decision) = &self.outcome.decision {
-            prop_assert_eq!(decision, &assessed, "a risk query says otherwise of {}", line);
+            prop_assert_eq!(
+                decision,
+                &assessed,
+                "a risk query says otherwise of {}",
+                line
+            );
         }
-        let cells = self.engine.slab().find(key).map_or(0, |record| record.counts().cells);
-        prop_assert!(cells < 512, "the book of the test needs more counters than the bound");
+        let cells = self
+            .engine
+            .slab()
+            .find(key)
+            .map_or(0, |record| record.counts().cells);
+        prop_assert!(
+            cells < 512,
+            "the book of the test needs more counters than the bound"
+        );
         Ok(())
     }
 }
@@ -473,7 +577,12 @@ fn books() -> PathBuf {
 /// A history: moves of a few people.
 fn history(longest: usize) -> impl Strategy<Value = Vec<Move>> {
     let step = (0..3_u8, any::<u8>(), any::<u8>(), any::<u64>());
-    let step = step.prop_map(|(who, what, gap, dice)| Move { who, what, gap, dice });
+    let step = step.prop_map(|(who, what, gap, dice)| Move {
+        who,
+        what,
+        gap,
+        dice,
+    });
     proptest::collection::vec(step, longest / 10..longest)
 }
 
@@ -487,7 +596,12 @@ fn lines(moves: &[Move]) -> Vec<String> {
 fn compare(dir: &Path, seed: u8, cases: u32, longest: usize) -> (Vec<String>, Vec<String>) {
     let loaded = rulebook::load(dir).unwrap_or_else(|problems| panic!("{problems}"));
     let prepared = Arc::new(Prepared::new(loaded.book));
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 3_000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3_000,
+        ..Config::default()
+    };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let met = RefCell::new(Met::default());
     let outcome = TestRunner::new_with_rng(config, rng).run(&history(longest), |moves| {
@@ -509,7 +623,12 @@ fn compare(dir: &Path, seed: u8, cases: u32, longest: usize) -> (Vec<String>, Ve
     }
     let met = met.into_inner();
     let rules = prepared.book.rules.iter().map(|rule| rule.id.clone());
-    let names = prepared.book.scheme.fields().iter().map(|field| field.name.clone());
+    let names = prepared
+        .book
+        .scheme
+        .fields()
+        .iter()
+        .map(|field| field.name.clone());
     (
         rules.filter(|id| !met.rules.contains(id)).collect(),
         names.filter(|name| !met.slots.contains(name)).collect(),
@@ -519,13 +638,22 @@ fn compare(dir: &Path, seed: u8, cases: u32, longest: usize) -> (Vec<String>, Ve
 #[test]
 fn every_feature_and_rule_of_a_book_of_everything_is_what_the_whole_history_says() {
     let (silent, unknown) = compare(&books().join("everything"), 1, 150, 120);
-    assert!(silent.is_empty(), "the histories never met these rules: {silent:?}");
-    assert!(unknown.is_empty(), "the histories never knew these names: {unknown:?}");
+    assert!(
+        silent.is_empty(),
+        "the histories never met these rules: {silent:?}"
+    );
+    assert!(
+        unknown.is_empty(),
+        "the histories never knew these names: {unknown:?}"
+    );
 }
 
 #[test]
 fn every_feature_and_rule_of_the_starter_book_is_what_the_whole_history_says() {
     let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     let (_, unknown) = compare(&starter, 2, 60, 120);
-    assert!(unknown.is_empty(), "the histories never knew these names: {unknown:?}");
+    assert!(
+        unknown.is_empty(),
+        "the histories never knew these names: {unknown:?}"
+    );
 }

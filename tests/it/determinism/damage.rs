@@ -18,7 +18,10 @@ fn damaged(line: &str, dice: &mut Dice) -> Vec<u8> {
     let (head, tail) = line.split_at(colon + 3);
     match dice.below(10) {
         0 => line.as_bytes()[..line.len() / 2].to_vec(),
-        1 => (0..200_u8).map(|n| n.wrapping_mul(37).max(11)).filter(|b| *b != b'\n').collect(),
+        1 => (0..200_u8)
+            .map(|n| n.wrapping_mul(37).max(11))
+            .filter(|b| *b != b'\n')
+            .collect(),
         2 => format!("{head}{}{tail}", "x".repeat(1 << 20)).into_bytes(),
         3 => with("\"id\":\"", "\"id\":17,\"was\":\""),
         4 => with("\"at\":\"", "\"at\":NaN,\"was\":\""),
@@ -54,7 +57,13 @@ fn no_card_number_in(folder: &Path) {
         }
         let bytes = std::fs::read(&path).unwrap();
         let holds = |digits: &str| bytes.windows(digits.len()).any(|w| w == digits.as_bytes());
-        for digits in [PAN, PAN_BARE, "4111111111111111", "1111 1111", "555555555555"] {
+        for digits in [
+            PAN,
+            PAN_BARE,
+            "4111111111111111",
+            "1111 1111",
+            "555555555555",
+        ] {
             assert!(!holds(digits), "{} holds {digits}", path.display());
         }
     }
@@ -70,13 +79,22 @@ fn no_loss_every_record_of_a_damaged_file_is_applied_repeated_or_refused() {
     let damaged = desk.input("damaged.jsonl", &all);
     let (written, report) = desk.plain(&damaged, "damaged");
     assert_eq!(report.events_read, u64::try_from(all.len()).unwrap());
-    assert_eq!(report.events_read, report.events_applied + report.duplicates + report.rejects);
+    assert_eq!(
+        report.events_read,
+        report.events_applied + report.duplicates + report.rejects
+    );
     assert_eq!(report.rejects, bad);
     assert_eq!(written[3].lines().count(), usize::try_from(bad).unwrap());
     assert_eq!(report.digest, plain_report.digest);
     assert_eq!(unplaced(&plain[2]), unplaced(&written[2]));
-    assert_eq!(plain_report.events_read, plain_report.events_applied + plain_report.duplicates);
-    let sharded = Options { shards: 4, ..desk.options(&[&damaged], "sharded") };
+    assert_eq!(
+        plain_report.events_read,
+        plain_report.events_applied + plain_report.duplicates
+    );
+    let sharded = Options {
+        shards: 4,
+        ..desk.options(&[&damaged], "sharded")
+    };
     assert_eq!(desk.replay(&sharded).0, written);
 }
 

@@ -23,7 +23,9 @@ fn held() -> (Feed, Hold) {
 
 fn step(hold: &Hold, action: &str, at_ms: i64) -> String {
     let (id, whom, at) = (hold.id, &hold.cardholder, rfc3339(at_ms));
-    format!(r#"{{"type":"hold","id":"{action}-{at}","at":"{at}","cardholder":"{whom}","hold":"{id}","action":"{action}"}}"#)
+    format!(
+        r#"{{"type":"hold","id":"{action}-{at}","at":"{at}","cardholder":"{whom}","hold":"{id}","action":"{action}"}}"#
+    )
 }
 
 /// The states that some effects tell of a hold.
@@ -55,14 +57,33 @@ fn unacknowledged(effects: &[Effect]) -> usize {
 fn hold_lifecycle_requested_delivered_acknowledged_released() {
     let (mut feed, hold) = held();
     let mut told = Vec::new();
-    for (action, minutes) in [("delivered", 1), ("delivered", 2), ("acknowledged", 3), ("enforced", 4), ("delivered", 5), ("released", 6), ("released", 7)] {
+    for (action, minutes) in [
+        ("delivered", 1),
+        ("delivered", 2),
+        ("acknowledged", 3),
+        ("enforced", 4),
+        ("delivered", 5),
+        ("released", 6),
+        ("released", 7),
+    ] {
         let effects = feed.line(&step(&hold, action, hold.at_ms + minutes * MINUTE_MS));
         told.extend(states(&effects, &hold));
     }
-    assert_eq!(told, [HoldState::Delivered, HoldState::Acknowledged, HoldState::Released]);
+    assert_eq!(
+        told,
+        [
+            HoldState::Delivered,
+            HoldState::Acknowledged,
+            HoldState::Released
+        ]
+    );
     let mut effects = Vec::new();
     feed.engine.tick(hold.until_ms + HOUR_MS, &mut effects);
-    assert_eq!(states(&effects, &hold), [], "a released hold does not expire");
+    assert_eq!(
+        states(&effects, &hold),
+        [],
+        "a released hold does not expire"
+    );
     assert_eq!(unacknowledged(&effects), 0);
 }
 
@@ -71,7 +92,8 @@ fn hold_lifecycle_a_hold_expires_at_its_date_by_tick_and_by_own_event_with_the_s
     let (mut by_tick, hold) = held();
     let (mut by_event, _) = held();
     let mut ticked = Vec::new();
-    by_tick.engine.tick(hold.until_ms - 1, &mut ticked);
+    let (mut early, _) = held();
+    early.engine.tick(hold.until_ms - 1, &mut ticked);
     assert_eq!(states(&ticked, &hold), [], "not before its date");
     by_tick.engine.tick(hold.until_ms + HOUR_MS, &mut ticked);
     assert_eq!(states(&ticked, &hold), [HoldState::Expired]);
@@ -83,7 +105,10 @@ fn hold_lifecycle_a_hold_expires_at_its_date_by_tick_and_by_own_event_with_the_s
     // An own event of no consequence, with no tick before it.
     let line = step(&hold, "enforced", hold.until_ms + HOUR_MS);
     let mut event = varsel::domain::event::Event::default();
-    by_event.decoder.decode(line.as_bytes(), &mut event).unwrap();
+    by_event
+        .decoder
+        .decode(line.as_bytes(), &mut event)
+        .unwrap();
     by_event.intake.complete(&mut event);
     by_event.engine.apply(&event, &mut by_event.outcome);
     let (a, b) = (lines(&ticked), lines(&by_event.outcome.effects));
@@ -94,7 +119,9 @@ fn hold_lifecycle_a_hold_expires_at_its_date_by_tick_and_by_own_event_with_the_s
 fn hold_lifecycle_a_hold_binds_from_the_next_event_until_it_is_released() {
     let pay = |n: i64, at_ms: i64, hold: &Hold| {
         let (whom, at) = (&hold.cardholder, rfc3339(at_ms));
-        format!(r#"{{"type":"authorization","id":"pay-{n}","at":"{at}","card":"c-144","cardholder":"{whom}","amount_minor":9900,"currency":"DKK","mcc":"5411","merchant":{{"id":"m-netto","name":"Netto","country":"DK"}},"channel":"ecommerce","security":"ssl","response_code":"00"}}"#)
+        format!(
+            r#"{{"type":"authorization","id":"pay-{n}","at":"{at}","card":"c-144","cardholder":"{whom}","amount_minor":9900,"currency":"DKK","mcc":"5411","merchant":{{"id":"m-netto","name":"Netto","country":"DK"}},"channel":"ecommerce","security":"ssl","response_code":"00"}}"#
+        )
     };
     let (mut feed, hold) = held();
     feed.line(&pay(1, hold.at_ms + MINUTE_MS, &hold));
@@ -102,7 +129,9 @@ fn hold_lifecycle_a_hold_binds_from_the_next_event_until_it_is_released() {
     assert!(bound.hold.is_some(), "{bound:?}");
     for told in standing(&feed) {
         let at_ms = hold.at_ms + 2 * MINUTE_MS;
-        let line = step(&hold, "released", at_ms).replace(&hold.id.to_string(), &told).replace("released-", &told[..8]);
+        let line = step(&hold, "released", at_ms)
+            .replace(&hold.id.to_string(), &told)
+            .replace("released-", &told[..8]);
         feed.line(&line);
     }
     feed.line(&pay(2, hold.at_ms + 3 * MINUTE_MS, &hold));
@@ -111,7 +140,11 @@ fn hold_lifecycle_a_hold_binds_from_the_next_event_until_it_is_released() {
 
 fn standing(feed: &Feed) -> Vec<String> {
     let records = feed.engine.slab().iter();
-    records.filter_map(|r| r.cold.as_ref()).flat_map(|cold| &cold.holds).map(|hold| hold.id.to_string()).collect()
+    records
+        .filter_map(|r| r.cold.as_ref())
+        .flat_map(|cold| &cold.holds)
+        .map(|hold| hold.id.to_string())
+        .collect()
 }
 
 #[test]

@@ -91,7 +91,9 @@ impl Challenge {
         }
         if let Some(status) = message.trans_status {
             self.status = status;
-            let unstated = self.stated.is_none_or(|m| m == AuthenticationMethod::Unknown);
+            let unstated = self
+                .stated
+                .is_none_or(|m| m == AuthenticationMethod::Unknown);
             let passed = message.message == Message::ARes && status == TransStatus::Authenticated;
             self.frictionless |= passed && unstated;
         } else if message.challenge_cancel == Some(ChallengeCancel::Cardholder) {
@@ -125,7 +127,10 @@ pub fn recall(lives: &[Lived], clock_ms: i64) -> Vec<Challenge> {
                 let place = open.iter().position(|c| c.touched_ms == least).unwrap();
                 open.remove(place);
             }
-            open.push(Challenge { acs: acs.to_owned(), ..Challenge::default() });
+            open.push(Challenge {
+                acs: acs.to_owned(),
+                ..Challenge::default()
+            });
         }
         open.iter_mut().find(|c| c.acs == acs).unwrap().step(lived);
     }
@@ -134,19 +139,30 @@ pub fn recall(lives: &[Lived], clock_ms: i64) -> Vec<Challenge> {
 }
 
 fn may_pay(eid: &Eid) -> bool {
-    matches!(eid.purpose, None | Some(Purpose::Payment | Purpose::Unknown))
+    matches!(
+        eid.purpose,
+        None | Some(Purpose::Payment | Purpose::Unknown)
+    )
 }
 
 /// The challenge that an event belongs to: by its `acs_trans_id`; without one an eID step for a
 /// payment belongs to the newest unused challenge touched within 15 minutes, and a 3-D Secure
 /// payment to the newest unused one of the same merchant and amount within the hour.
-pub fn of(open: &[Challenge], event: &Event, own: Option<Bought>, clock_ms: i64) -> Option<Challenge> {
+pub fn of(
+    open: &[Challenge],
+    event: &Event,
+    own: Option<Bought>,
+    clock_ms: i64,
+) -> Option<Challenge> {
     let acs = event.str(event.acs);
     let near = |c: &&Challenge, ms: i64| !c.used && clock_ms - c.touched_ms <= ms;
     let found = if !acs.is_empty() {
         open.iter().find(|c| c.acs == acs)
     } else if let Body::Eid(eid) = &event.body {
-        open.iter().rev().filter(|_| may_pay(eid)).find(|c| near(c, 15 * 60_000))
+        open.iter()
+            .rev()
+            .filter(|_| may_pay(eid))
+            .find(|c| near(c, 15 * 60_000))
     } else if let Body::Authorization(payment) = &event.body {
         let by_3ds = payment.security == Security::Threeds && !payment.is_undoing();
         open.iter().rev().filter(|_| by_3ds).find(|c| {

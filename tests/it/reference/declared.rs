@@ -11,7 +11,10 @@ use varsel::expr::{Program, Scheme, compile, parse_duration};
 /// quotes or bare.
 fn entries(text: &str) -> Vec<BTreeMap<String, String>> {
     let mut entries: Vec<BTreeMap<String, String>> = Vec::new();
-    for line in text.lines().filter(|line| line.starts_with("  ") && !line.trim().starts_with('#')) {
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.trim().starts_with('#'))
+    {
         let line = match line.strip_prefix("  - ") {
             Some(first) => {
                 entries.push(BTreeMap::new());
@@ -21,8 +24,14 @@ fn entries(text: &str) -> Vec<BTreeMap<String, String>> {
         };
         let (key, value) = line.split_once(": ").expect("one field a line");
         let value = value.trim();
-        let bare = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
-        entries.last_mut().unwrap().insert(key.to_owned(), bare.replace("''", "'"));
+        let bare = value
+            .strip_prefix('\'')
+            .and_then(|v| v.strip_suffix('\''))
+            .unwrap_or(value);
+        entries
+            .last_mut()
+            .unwrap()
+            .insert(key.to_owned(), bare.replace("''", "'"));
     }
     entries
 }

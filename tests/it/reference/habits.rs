@@ -127,8 +127,16 @@ pub fn tail(paid: &[Paid], amount: i64) -> Option<i64> {
         .collect();
     let log = |p: &Paid| real(log2_256(p.amount)) / 256.0;
     let weight: f64 = weights.iter().sum();
-    let mean = paid.iter().zip(&weights).map(|(p, w)| log(p) * w).sum::<f64>() / weight;
-    let squares = paid.iter().zip(&weights).map(|(p, w)| (log(p) - mean).powi(2) * w);
+    let mean = paid
+        .iter()
+        .zip(&weights)
+        .map(|(p, w)| log(p) * w)
+        .sum::<f64>()
+        / weight;
+    let squares = paid
+        .iter()
+        .zip(&weights)
+        .map(|(p, w)| (log(p) - mean).powi(2) * w);
     let variance = squares.sum::<f64>() / weight;
     let weight = weight.max(2.0);
     let sigma = variance.sqrt().max(LEAST_SPREAD) * (1.0 + 1.0 / weight).sqrt();

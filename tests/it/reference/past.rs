@@ -46,15 +46,32 @@ pub fn recall(lives: &[Lived]) -> (Vec<Entry>, Vec<Undone>) {
         }
         if kept.len() == 24 {
             let crowd = |kind: EventType| {
-                kept.iter().filter(|e| lives[e.index].event.kind() == kind).count()
+                kept.iter()
+                    .filter(|e| lives[e.index].event.kind() == kind)
+                    .count()
             };
-            let most = EventType::ALL.iter().map(|kind| crowd(*kind)).max().unwrap();
-            let kind = *EventType::ALL.iter().find(|kind| crowd(**kind) == most).unwrap();
-            let oldest = kept.iter().position(|e| lives[e.index].event.kind() == kind).unwrap();
+            let most = EventType::ALL
+                .iter()
+                .map(|kind| crowd(*kind))
+                .max()
+                .unwrap();
+            let kind = *EventType::ALL
+                .iter()
+                .find(|kind| crowd(**kind) == most)
+                .unwrap();
+            let oldest = kept
+                .iter()
+                .position(|e| lives[e.index].event.kind() == kind)
+                .unwrap();
             kept.remove(oldest);
         }
         let place = kept.iter().filter(|entry| entry.at_s <= at_s).count();
-        let entry = Entry { index, at_s, amount: lived.amount, reversed: false };
+        let entry = Entry {
+            index,
+            at_s,
+            amount: lived.amount,
+            reversed: false,
+        };
         kept.insert(place, entry);
     }
     (kept, undone)
@@ -69,10 +86,15 @@ fn undo(lives: &[Lived], kept: &mut [Entry], lived: &Lived) -> Option<Undone> {
         event.kind() == EventType::Authorization && event.id_fp == payment.original_fp
     })?;
     let taken = lived.amount;
-    let whole = payment.kind == AuthorizationKind::Reversal && (taken >= entry.amount || taken == 0);
+    let whole =
+        payment.kind == AuthorizationKind::Reversal && (taken >= entry.amount || taken == 0);
     let undone = Undone {
         index: entry.index,
-        amount: if whole { entry.amount } else { taken.min(entry.amount) },
+        amount: if whole {
+            entry.amount
+        } else {
+            taken.min(entry.amount)
+        },
         whole,
     };
     let was_reversed = entry.reversed;

@@ -52,12 +52,17 @@ impl Known {
 
     /// The card of a token.
     pub fn card(&self, token: &str) -> Option<&Card> {
-        self.cards.iter().find(|card| card.tokens.iter().any(|known| known == token))
+        self.cards
+            .iter()
+            .find(|card| card.tokens.iter().any(|known| known == token))
     }
 
     /// Whether two tokens are one card's.
     pub fn same_card(&self, a: &str, b: &str) -> bool {
-        a == b || self.card(a).is_some_and(|card| card.tokens.iter().any(|known| known == b))
+        a == b
+            || self
+                .card(a)
+                .is_some_and(|card| card.tokens.iter().any(|known| known == b))
     }
 
     fn live(&mut self, lived: &Lived) {
@@ -111,9 +116,14 @@ impl Known {
                 return None;
             }
             let tokens = vec![token.to_owned()];
-            self.cards.push(Card { tokens, ..Card::default() });
+            self.cards.push(Card {
+                tokens,
+                ..Card::default()
+            });
         }
-        self.cards.iter_mut().find(|card| card.tokens.iter().any(|known| known == token))
+        self.cards
+            .iter_mut()
+            .find(|card| card.tokens.iter().any(|known| known == token))
     }
 
     fn tokens(&self) -> usize {
@@ -153,7 +163,10 @@ impl Card {
         self.pin_locked &= action != Action::PinUnlocked;
         self.internet_closed |= action == Action::InternetClosed;
         self.internet_closed &= action != Action::InternetOpened;
-        if matches!(action, Action::Unblocked | Action::PinUnlocked | Action::InternetOpened) {
+        if matches!(
+            action,
+            Action::Unblocked | Action::PinUnlocked | Action::InternetOpened
+        ) {
             self.opened_s = Some(at_s);
         }
         if action == Action::Issued {

@@ -61,9 +61,19 @@ pub fn recall(lives: &[Lived]) -> Vec<Place> {
                 }
             }
             Body::Eid(eid) if eid.action == Action::Authenticated => {
-                let country = lived.event.place.country.map_or(0, |c| u32::from(c.index()));
+                let country = lived
+                    .event
+                    .place
+                    .country
+                    .map_or(0, |c| u32::from(c.index()));
                 note(&mut places, Kind::EidCountry, country, day, 0);
-                note(&mut places, Kind::Network, lived.event.place.network, day, 0);
+                note(
+                    &mut places,
+                    Kind::Network,
+                    lived.event.place.network,
+                    day,
+                    0,
+                );
             }
             Body::Authorization(_)
             | Body::Eid(_)
@@ -81,9 +91,18 @@ pub fn recall(lives: &[Lived]) -> Vec<Place> {
 fn pay(places: &mut Vec<Place>, lived: &Lived, channel: Channel, security: Security, day: i64) {
     let bought = lived.purchase.unwrap();
     note(places, Kind::Merchant, bought.merchant, day, lived.settled);
-    note(places, Kind::MccGroup, u32::from(bought.mcc_group), day, lived.settled);
+    note(
+        places,
+        Kind::MccGroup,
+        u32::from(bought.mcc_group),
+        day,
+        lived.settled,
+    );
     let in_person = matches!(channel, Channel::Pos | Channel::Atm);
-    let by_chip = matches!(security, Security::ChipPin | Security::Chip | Security::Contactless);
+    let by_chip = matches!(
+        security,
+        Security::ChipPin | Security::Chip | Security::Contactless
+    );
     if in_person && by_chip {
         note(places, Kind::PaidCountry, u32::from(bought.country), day, 0);
     }
@@ -113,12 +132,19 @@ fn note(places: &mut Vec<Place>, kind: Kind, key: u32, day: i64, amount: i64) {
         let least = of_kind.map(|p| (worth(p), p.key)).min().unwrap();
         places.retain(|p| p.kind != kind || (worth(p), p.key) != least);
     }
-    places.push(Place { kind, key, days: vec![day], largest: amount });
+    places.push(Place {
+        kind,
+        key,
+        days: vec![day],
+        largest: amount,
+    });
 }
 
 /// The place, where it still counts on `day`.
 pub fn find(places: &[Place], kind: Kind, key: u32, day: i64) -> Option<&Place> {
-    places.iter().find(|p| p.kind == kind && p.key == key && day - p.last() <= 400)
+    places
+        .iter()
+        .find(|p| p.kind == kind && p.key == key && day - p.last() <= 400)
 }
 
 /// The largest amount at a place, to an eighth of an octave upwards.
@@ -133,7 +159,8 @@ pub fn country_accustomed(places: &[Place], home: u8, country: u8, day: i64) -> 
         return None;
     }
     let counts = |p: &&Place| {
-        let habitual = p.kind == Kind::PaidCountry || p.kind == Kind::EidCountry && p.days_before(day) >= 3;
+        let habitual =
+            p.kind == Kind::PaidCountry || p.kind == Kind::EidCountry && p.days_before(day) >= 3;
         habitual && day - p.last() <= 400
     };
     let accustomed: Vec<&Place> = places.iter().filter(counts).collect();
@@ -148,7 +175,8 @@ pub fn network_accustomed(places: &[Place], network: u32, day: i64) -> Option<bo
     if network == 0 {
         return None;
     }
-    let counts = |p: &&Place| p.kind == Kind::Network && p.days_before(day) >= 1 && day - p.last() <= 400;
+    let counts =
+        |p: &&Place| p.kind == Kind::Network && p.days_before(day) >= 1 && day - p.last() <= 400;
     let accustomed: Vec<&Place> = places.iter().filter(counts).collect();
     if accustomed.iter().any(|p| p.key == network) {
         return Some(true);

@@ -32,7 +32,11 @@ pub fn passes(sight: &mut Sight<'_>) -> Passes {
     }
     sight.outcome = true;
     for (number, rule) in model.rules().iter().enumerate() {
-        for (step, one) in rule.sequence.iter().flat_map(|s| s.steps.iter().enumerate()) {
+        for (step, one) in rule
+            .sequence
+            .iter()
+            .flat_map(|s| s.steps.iter().enumerate())
+        {
             if is_on(one.on, sight.event) && one.when.eval(sight) == Some(true) {
                 *passes.entry(number).or_default() |= 1 << step;
             }
@@ -66,7 +70,10 @@ fn completes(sequence: &Sequence, bits: &[u32], at_ms: &[i64], clock_ms: i64) ->
                 absence.is_none_or(|absent| !(i + 1..=*j).any(|between| passes(between, absent)))
             })
         };
-        ends = (0..bits.len()).filter(|j| passes(*j, *step)).filter(reached).collect();
+        ends = (0..bits.len())
+            .filter(|j| passes(*j, *step))
+            .filter(reached)
+            .collect();
     }
     ends.last() == Some(&(bits.len() - 1))
 }
@@ -78,7 +85,11 @@ fn completes_with(lives: &[Lived], number: usize, rule: &Rule, now: (u32, &Event
     let bit = |lived: &Lived| lived.passes.get(&number).copied().unwrap_or(0);
     let (in_hand, event, clock_ms) = now;
     let bits: Vec<u32> = lives.iter().map(bit).chain([in_hand]).collect();
-    let at_ms: Vec<i64> = lives.iter().map(|l| l.event.at.ms).chain([event.at.ms]).collect();
+    let at_ms: Vec<i64> = lives
+        .iter()
+        .map(|l| l.event.at.ms)
+        .chain([event.at.ms])
+        .collect();
     completes(sequence, &bits, &at_ms, clock_ms)
 }
 
@@ -100,14 +111,24 @@ pub fn hits(sight: &mut Sight<'_>, passes: &Passes) -> Vec<usize> {
             let mut bits = passes.get(&number).copied().unwrap_or(0);
             let bit = 1 << (rule.sequence.as_ref().unwrap().steps.len() - 1);
             bits &= !bit;
-            bits |= if step.when.eval(sight) == Some(true) { bit } else { 0 };
+            bits |= if step.when.eval(sight) == Some(true) {
+                bit
+            } else {
+                0
+            };
             let now = (bits, sight.event, sight.clock_ms);
             if !completes_with(&sight.person.lives, number, rule, now) {
                 continue;
             }
         }
-        let holds = rule.when.as_ref().is_none_or(|when| when.eval(sight) == Some(true));
-        let excepted = rule.unless.as_ref().is_some_and(|unless| unless.eval(sight) == Some(true));
+        let holds = rule
+            .when
+            .as_ref()
+            .is_none_or(|when| when.eval(sight) == Some(true));
+        let excepted = rule
+            .unless
+            .as_ref()
+            .is_some_and(|unless| unless.eval(sight) == Some(true));
         if holds && !excepted {
             hits.push(number);
         }
@@ -138,7 +159,10 @@ pub fn fired(model: &Model, person: &Person, upto_ms: i64) -> Vec<Fired> {
         };
         let mut wait: Option<Fired> = None;
         for (trigger, lived) in person.lives.iter().enumerate() {
-            if wait.as_ref().is_some_and(|w| w.deadline_ms <= lived.clock_ms) {
+            if wait
+                .as_ref()
+                .is_some_and(|w| w.deadline_ms <= lived.clock_ms)
+            {
                 fired.extend(wait.take());
             }
             let bits = lived.passes.get(&rule).copied().unwrap_or(0);
@@ -146,9 +170,16 @@ pub fn fired(model: &Model, person: &Person, upto_ms: i64) -> Vec<Fired> {
                 wait = None;
             }
             let now = (bits, &*lived.event, lived.clock_ms);
-            if wait.is_none() && bits != 0 && completes_with(&person.lives[..trigger], rule, one, now) {
+            if wait.is_none()
+                && bits != 0
+                && completes_with(&person.lives[..trigger], rule, one, now)
+            {
                 let deadline_ms = lived.event.at.ms + absent_ms;
-                wait = Some(Fired { deadline_ms, rule, trigger });
+                wait = Some(Fired {
+                    deadline_ms,
+                    rule,
+                    trigger,
+                });
             }
         }
         fired.extend(wait.filter(|w| w.deadline_ms <= upto_ms));
@@ -181,7 +212,10 @@ fn ask(model: &Model, holds: &mut Vec<Hold>, hits: &[usize], cause: &Event, at_m
             let card = Some(cause.card()).filter(|card| !card.is_empty() && !plan.all_cards);
             let until_ms = at_ms + plan.for_ms;
             let same = holds.iter_mut().find(|hold| {
-                hold.pattern == pattern && hold.kind == plan.kind && hold.card.as_deref() == card && at_ms < hold.until_ms
+                hold.pattern == pattern
+                    && hold.kind == plan.kind
+                    && hold.card.as_deref() == card
+                    && at_ms < hold.until_ms
             });
             if let Some(hold) = same {
                 let refused = hold.refused.union(plan.methods_refused);
@@ -229,7 +263,12 @@ pub fn is_held(sight: &Sight<'_>) -> bool {
     }
     let_fire(&mut holds, person.lives.len(), sight.clock_ms);
     let in_hand = sight.event.card();
-    holds.iter().filter(|hold| sight.clock_ms < hold.until_ms).any(|hold| {
-        hold.card.as_ref().is_none_or(|card| !in_hand.is_empty() && sight.known.same_card(card, in_hand))
-    })
+    holds
+        .iter()
+        .filter(|hold| sight.clock_ms < hold.until_ms)
+        .any(|hold| {
+            hold.card
+                .as_ref()
+                .is_none_or(|card| !in_hand.is_empty() && sight.known.same_card(card, in_hand))
+        })
 }

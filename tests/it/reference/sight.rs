@@ -5,7 +5,9 @@
 
 use super::past::{self, Entry};
 use super::places::{self, Kind, Place};
-use super::{Bought, Declared, Lived, Model, Person, challenges, day_of, habits, person, rules, seconds};
+use super::{
+    Bought, Declared, Lived, Model, Person, challenges, day_of, habits, person, rules, seconds,
+};
 use varsel::domain::codes::ResponseGroup;
 use varsel::domain::country::Country;
 use varsel::domain::event::{Authorization, Body, Eid, Event, Threeds};
@@ -53,7 +55,9 @@ fn truth(value: Option<bool>) -> Value {
 }
 
 fn text(value: Option<&str>) -> Value {
-    value.filter(|text| !text.is_empty()).map_or(Value::Unknown, |text| Value::Text(text.to_owned()))
+    value
+        .filter(|text| !text.is_empty())
+        .map_or(Value::Unknown, |text| Value::Text(text.to_owned()))
 }
 
 fn float(value: Option<f64>) -> Value {
@@ -61,7 +65,13 @@ fn float(value: Option<f64>) -> Value {
 }
 
 impl<'a> Sight<'a> {
-    pub fn new(model: &'a Model, person: &'a Person, event: &'a Event, clock_ms: i64, late: bool) -> Self {
+    pub fn new(
+        model: &'a Model,
+        person: &'a Person,
+        event: &'a Event,
+        clock_ms: i64,
+        late: bool,
+    ) -> Self {
         let own = model.bought(event);
         let open = challenges::recall(&person.lives, clock_ms);
         let challenge = challenges::of(&open, event, own, clock_ms);
@@ -145,7 +155,8 @@ impl<'a> Sight<'a> {
 
     fn balance(&self) -> Option<i64> {
         let payment = self.payment()?;
-        self.model.base(payment.available_balance_minor?, payment.currency)
+        self.model
+            .base(payment.available_balance_minor?, payment.currency)
     }
 
     fn place(&self, kind: Kind) -> Option<Option<&Place>> {
@@ -158,7 +169,10 @@ impl<'a> Sight<'a> {
     }
 
     fn days_at(&self, kind: Kind) -> Option<i64> {
-        Some(self.place(kind)?.map_or(0, |place| place.days_before(self.day())))
+        Some(
+            self.place(kind)?
+                .map_or(0, |place| place.days_before(self.day())),
+        )
     }
 
     fn kilometres(&self) -> Option<i64> {
@@ -171,10 +185,14 @@ impl<'a> Sight<'a> {
     fn after_soft_decline(&self) -> Option<bool> {
         let merchant = self.purchase?.merchant;
         let clock_s = seconds(self.clock_ms);
-        let attempts = self.newest.iter().rev().filter(|entry| clock_s - entry.at_s < 1_800);
-        let newest = attempts.map(|entry| &self.person.lives[entry.index]).find(|lived| {
-            lived.merchant() == merchant && lived.response != ResponseGroup::Unknown
-        });
+        let attempts = self
+            .newest
+            .iter()
+            .rev()
+            .filter(|entry| clock_s - entry.at_s < 1_800);
+        let newest = attempts
+            .map(|entry| &self.person.lives[entry.index])
+            .find(|lived| lived.merchant() == merchant && lived.response != ResponseGroup::Unknown);
         Some(newest.is_some_and(|lived| lived.response == ResponseGroup::ScaRequired))
     }
 
@@ -202,7 +220,10 @@ impl<'a> Sight<'a> {
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "a line for each row of the vocabulary")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a line for each row of the vocabulary"
+    )]
     fn built_in(&self, feature: Feature) -> Value {
         use Feature as F;
         let (known, phone) = (&self.known, self.known.phone.as_ref());
@@ -222,11 +243,17 @@ impl<'a> Sight<'a> {
             F::Response => code(self.response().map(ResponseGroup::code)),
             F::ResponseCode if !self.outcome => Value::Unknown,
             F::ResponseCode => int(payment.and_then(|p| response_code(event.str(p.response_code)))),
-            F::Eci => text(payment.map(|p| event.str(p.eci)).or(message.map(|m| event.str(m.eci)))),
+            F::Eci => text(
+                payment
+                    .map(|p| event.str(p.eci))
+                    .or(message.map(|m| event.str(m.eci))),
+            ),
             F::Exemption => text(payment.map(|p| event.str(p.exemption))),
             F::TransStatus => code(message.and_then(|m| Some(m.trans_status?.code()))),
             F::TransStatusReason => text(message.map(|m| event.str(m.trans_status_reason))),
-            F::AuthenticationMethod => code(message.and_then(|m| Some(m.authentication_method?.code()))),
+            F::AuthenticationMethod => {
+                code(message.and_then(|m| Some(m.authentication_method?.code())))
+            }
             F::ChallengeCancel => code(message.and_then(|m| Some(m.challenge_cancel?.code()))),
             F::DeviceChannel => code(message.and_then(|m| Some(m.device_channel?.code()))),
             F::InteractionCounter => int(message.and_then(|m| m.interaction_counter)),
@@ -241,7 +268,9 @@ impl<'a> Sight<'a> {
             },
             F::Card => text(Some(event.card())),
             F::Late => Value::Bool(self.late),
-            F::Hour => Value::Int((event.at.ms / 60_000 + i64::from(event.at.offset_min)) / 60 % 24),
+            F::Hour => {
+                Value::Int((event.at.ms / 60_000 + i64::from(event.at.offset_min)) / 60 % 24)
+            }
             F::AmountMinor => int(bought.and_then(|b| b.amount)),
             F::Currency => int(bought.and_then(|b| b.currency).map(currency_code)),
             F::Mcc => int(bought.map(|b| b.mcc)),
@@ -250,10 +279,17 @@ impl<'a> Sight<'a> {
             F::MerchantName => text(event.purchase().map(|p| event.str(p.0.name))),
             F::MerchantCountry => code(bought.map(|b| b.country)),
             F::AvailableBalanceMinor => int(self.balance()),
-            F::OverBalance => truth(bought.and_then(|b| b.amount).zip(self.balance()).map(|(a, b)| a > b)),
+            F::OverBalance => truth(
+                bought
+                    .and_then(|b| b.amount)
+                    .zip(self.balance())
+                    .map(|(a, b)| a > b),
+            ),
             F::HomeCountry => code(Some(known.home)),
             F::MerchantAbroad => truth(bought.and_then(|b| self.abroad(b.country))),
-            F::MerchantCountryAccustomed => truth(bought.and_then(|b| self.country_accustomed(b.country))),
+            F::MerchantCountryAccustomed => {
+                truth(bought.and_then(|b| self.country_accustomed(b.country)))
+            }
             F::IpKnown => Value::Bool(event.ip.is_some()),
             F::IpCountry => code(Some(self.country())),
             F::IpAsn => int(event.place.asn),
@@ -263,10 +299,13 @@ impl<'a> Sight<'a> {
             F::IpHosting => truth(self.hosting()),
             F::PresentKm => int(self.kilometres()),
             F::PresentAge => int(known.present.map(|(at_s, _)| self.age(at_s))),
-            F::PresentSpeedKmh => int(known.present.zip(self.kilometres()).map(|((at_s, _), km)| {
-                km * 3_600_000 / self.age(at_s).max(1_000)
-            })),
-            F::HistoryAge => Value::Int(self.age(self.person.first_s.unwrap_or(seconds(event.at.ms)))),
+            F::PresentSpeedKmh => int(known
+                .present
+                .zip(self.kilometres())
+                .map(|((at_s, _), km)| km * 3_600_000 / self.age(at_s).max(1_000))),
+            F::HistoryAge => {
+                Value::Int(self.age(self.person.first_s.unwrap_or(seconds(event.at.ms))))
+            }
             F::HistoryPayments => int(i64::try_from(self.paid.len().min(65_535)).ok()),
             F::AmountZ => float(bought.and_then(|b| habits::robust_z(&self.paid, b.amount?))),
             F::AmountTail => int(bought.and_then(|b| habits::tail(&self.paid, b.amount?))),
@@ -281,11 +320,20 @@ impl<'a> Sight<'a> {
             F::PhoneAbroad => truth(phone.and_then(|p| self.abroad(p.country))),
             F::AppActivationAge => int(known.app.map(|(at_s, _)| self.age(at_s))),
             F::AppActivationAccustomed => truth(known.app.and_then(|(_, accustomed)| accustomed)),
-            F::CardAge => int(self.card().and_then(|c| c.issued_s).map(|at_s| self.age(at_s))),
+            F::CardAge => int(self
+                .card()
+                .and_then(|c| c.issued_s)
+                .map(|at_s| self.age(at_s))),
             F::CardBlocked => Value::Bool(self.card().is_some_and(|c| c.blocked || c.pin_locked)),
             F::CardInternetClosed => Value::Bool(self.card().is_some_and(|c| c.internet_closed)),
-            F::CardUnblockAge => int(self.card().and_then(|c| c.opened_s).map(|at_s| self.age(at_s))),
-            F::BypassActive => Value::Bool(self.card().is_some_and(|c| seconds(self.clock_ms) < c.bypass_until_s)),
+            F::CardUnblockAge => int(self
+                .card()
+                .and_then(|c| c.opened_s)
+                .map(|at_s| self.age(at_s))),
+            F::BypassActive => Value::Bool(
+                self.card()
+                    .is_some_and(|c| seconds(self.clock_ms) < c.bypass_until_s),
+            ),
             F::EidBlocked => Value::Bool(known.eid_blocked),
             F::ChallengeKnown => Value::Bool(asked.is_some()),
             F::ChallengeStatus => code(asked.map(|c| c.status.code())),
@@ -333,7 +381,9 @@ impl<'a> Sight<'a> {
             .iter()
             .filter(|entry| clock_s - entry.at_s < declared.span_ms / 1_000 && !entry.reversed)
             .map(|entry| (entry, &self.person.lives[entry.index]))
-            .filter(|(_, l)| !declared.same_merchant || Some(l.merchant()) == self.purchase.map(|b| b.merchant))
+            .filter(|(_, l)| {
+                !declared.same_merchant || Some(l.merchant()) == self.purchase.map(|b| b.merchant)
+            })
             .collect();
         let passing: Vec<_> = in_span.iter().filter(|(_, l)| l.counts[index].0).collect();
         let amounts = || passing.iter().map(|(entry, _)| entry.amount);
@@ -346,7 +396,10 @@ impl<'a> Sight<'a> {
             "avg" => int(amounts().sum::<i64>().checked_div(count)),
             "last" => int(passing.last().map(|(entry, _)| self.age(entry.at_s))),
             "distinct" => {
-                let mut values: Vec<u32> = passing.iter().map(|(_, l)| Self::facet(&declared.of, l)).collect();
+                let mut values: Vec<u32> = passing
+                    .iter()
+                    .map(|(_, l)| Self::facet(&declared.of, l))
+                    .collect();
                 values.retain(|value| *value != 0);
                 values.sort_unstable();
                 values.dedup();
@@ -367,7 +420,10 @@ impl<'a> Sight<'a> {
         let now = seconds(self.clock_ms) / width_s;
         let lives = &self.person.lives;
         let fed = past::fed(lives, &self.undone, width_s);
-        let hits: Vec<_> = fed.iter().filter(|f| lives[f.index].counts[index].0).collect();
+        let hits: Vec<_> = fed
+            .iter()
+            .filter(|f| lives[f.index].counts[index].0)
+            .collect();
         let live: Vec<_> = hits.iter().filter(|f| now - f.bucket < 60).collect();
         let (ones, left) = (live.iter().map(|f| f.one), live.iter().map(|f| f.left));
         match declared.op.as_str() {
@@ -377,8 +433,13 @@ impl<'a> Sight<'a> {
             "min" => int(live.iter().map(|f| f.amount).min()),
             "avg" => int(left.sum::<i64>().checked_div(ones.sum())),
             "last" => {
-                let newest = hits.iter().map(|f| seconds(lives[f.index].event.at.ms)).max();
-                int(newest.map(|at_s| self.age(at_s)).filter(|age| *age < declared.span_ms))
+                let newest = hits
+                    .iter()
+                    .map(|f| seconds(lives[f.index].event.at.ms))
+                    .max();
+                int(newest
+                    .map(|at_s| self.age(at_s))
+                    .filter(|age| *age < declared.span_ms))
             }
             "distinct" => {
                 let values = hits.iter().map(|f| {
@@ -389,12 +450,19 @@ impl<'a> Sight<'a> {
                 int(i64::try_from(past::distinct(values.filter(|v| v.1 != 0), now)).ok())
             }
             "rate" => {
-                let in_base = |f: &&past::Fed| now - f.bucket < 60 && lives[f.index].counts[index].1;
+                let in_base =
+                    |f: &&past::Fed| now - f.bucket < 60 && lives[f.index].counts[index].1;
                 let of = |both: bool| -> i64 {
                     let counted = fed.iter().filter(in_base);
-                    counted.filter(|f| !both || lives[f.index].counts[index].0).map(|f| f.one).sum()
+                    counted
+                        .filter(|f| !both || lives[f.index].counts[index].0)
+                        .map(|f| f.one)
+                        .sum()
                 };
-                rate(usize::try_from(of(true)).unwrap(), usize::try_from(of(false)).unwrap())
+                rate(
+                    usize::try_from(of(true)).unwrap(),
+                    usize::try_from(of(false)).unwrap(),
+                )
             }
             other => panic!("no operation `{other}`"),
         }
@@ -411,7 +479,11 @@ pub struct Remembered<'a>(pub &'a [(Slot, Option<i64>)]);
 
 impl Remembered<'_> {
     fn of(&self, slot: Slot) -> Option<i64> {
-        let (_, value) = self.0.iter().find(|(known, _)| *known == slot).expect("a categorical fact");
+        let (_, value) = self
+            .0
+            .iter()
+            .find(|(known, _)| *known == slot)
+            .expect("a categorical fact");
         *value
     }
 }
@@ -462,7 +534,10 @@ impl Facts for Sight<'_> {
             Feature::MerchantId => event.purchase()?.0.id,
             Feature::MerchantName => event.purchase()?.0.name,
             Feature::Card => event.card,
-            Feature::Eci => self.payment().map(|p| p.eci).or(self.message().map(|m| m.eci))?,
+            Feature::Eci => self
+                .payment()
+                .map(|p| p.eci)
+                .or(self.message().map(|m| m.eci))?,
             Feature::Exemption => self.payment()?.exemption,
             Feature::TransStatusReason => self.message()?.trans_status_reason,
             Feature::Phone => match &event.body {
@@ -484,7 +559,9 @@ impl Facts for Sight<'_> {
             (Value::Int(number), _) => number.to_string(),
             (Value::Unknown | Value::Bool(_) | Value::Float(_), _) => return None,
         };
-        let name = self.model.prepared.book.lists[usize::from(list)].name.clone();
+        let name = self.model.prepared.book.lists[usize::from(list)]
+            .name
+            .clone();
         self.model.on_list(&name, &written, self.clock_ms)
     }
 }
