@@ -159,6 +159,15 @@ impl Engine {
         self.counters = counters;
     }
 
+    /// How many cardholders are remembered at the newest tick, however far the sweep has come.
+    pub fn remembered(&self) -> usize {
+        let idle_ms = |record: &&Record| self.tick_ms - record.clock_ms;
+        self.slab
+            .iter()
+            .filter(|record| idle_ms(record) <= FORGET_MS)
+            .count()
+    }
+
     /// The records, for measurements and checkpoints.
     pub fn slab(&self) -> &Slab {
         &self.slab
@@ -188,23 +197,32 @@ impl Engine {
         })
     }
 
-    /// Shows an event in hand to `see`, as the engine would see it in the decide phase, or in the
-    /// absorb phase where `outcome` is set; changes nothing. For explanations and tests.
+    /// Shows an event in hand to `see`, as applying it now would see it in the decide phase, or in
+    /// the absorb phase where `outcome` is set; changes nothing. For explanations and tests.
     pub fn look<T>(&self, event: &Event, outcome: bool, see: impl FnOnce(&mut View<'_>) -> T) -> T {
-        let known = self.slab.find(event.cardholder_fp.0).unwrap_or(&self.empty);
-        let (clock_ms, late) = self.clock(known, event);
-        let record = if clock_ms - known.clock_ms > FORGET_MS {
-            &self.empty
-        } else {
-            known
+        let known = self.slab.find(event.cardholder_fp.0);
+        let (clock_ms, late) = self.clock(known.unwrap_or(&self.empty), event);
+        // Where bringing the record up to now would change it, that is done to a copy.
+        let brought_up;
+        let record = match known {
+            Some(record) if is_current(record, clock_ms) => record,
+            Some(record) => {
+                let mut copy = record.clone();
+                bring_up(&mut copy, &self.prepared, event, clock_ms, &mut Vec::new());
+                brought_up = copy;
+                &brought_up
+            }
+            None => {
+                brought_up = Record::new(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+                &brought_up
+            }
         };
         let mut scratch = Scratch::default();
-        let at = (clock_ms, late);
         let mut view = view(
             &self.prepared,
             event,
             record,
-            at,
+            (clock_ms, late),
             &self.counted_from_ms,
             &mut scratch,
         );
@@ -234,25 +252,13 @@ impl Engine {
         self.counters.applied += 1;
         self.counters.late += u64::from(late);
         out.late = late;
-        self.bring_up(slot, event, clock_ms, out);
+        if let Some(record) = self.slab.get_mut(slot)
+            && !is_current(record, clock_ms)
+        {
+            let due = bring_up(record, &self.prepared, event, clock_ms, &mut out.effects);
+            out.hits.extend(due);
+        }
         self.judge(slot, event, (clock_ms, late), out);
-    }
-
-    /// Brings a record to the moment of an event: what was due becomes true, and a cardholder idle
-    /// for too long starts anew.
-    fn bring_up(&mut self, slot: u32, event: &Event, clock_ms: i64, out: &mut Outcome) {
-        let Some(record) = self.slab.get_mut(slot) else {
-            return;
-        };
-        if record.due_ms != 0 && record.due_ms <= clock_ms {
-            let effects = &mut out.effects;
-            out.hits
-                .extend(raise::due(record, &self.prepared, clock_ms, effects));
-            record.refresh_due();
-        }
-        if clock_ms - record.clock_ms > FORGET_MS {
-            *record = Record::new(event.cardholder_fp.0, event.cardholder(), clock_ms);
-        }
     }
 
     fn judge(
@@ -380,6 +386,34 @@ fn enqueue(queue: &mut Queue, record: &mut Record, slot: u32) {
         cold.queued_ms = deadline;
         queue.push(Reverse((deadline, slot)));
     }
+}
+
+/// Whether nothing about a record changes of itself by `clock_ms`.
+fn is_current(record: &Record, clock_ms: i64) -> bool {
+    let due = record.due_ms != 0 && record.due_ms <= clock_ms;
+    !due && clock_ms - record.clock_ms <= FORGET_MS
+}
+
+/// Brings a record to the moment of an event: what was due becomes true, in the order of a tick's
+/// effects, and a cardholder idle for too long starts anew. Returns the rules that hit by absence.
+fn bring_up(
+    record: &mut Record,
+    prepared: &Prepared,
+    event: &Event,
+    clock_ms: i64,
+    effects: &mut Vec<Effect>,
+) -> Vec<usize> {
+    let mut hits = Vec::new();
+    if record.due_ms != 0 && record.due_ms <= clock_ms {
+        hits = raise::due(record, prepared, clock_ms, effects);
+        effects.sort_by(|a, b| order(a).cmp(&order(b)));
+        record.refresh_due();
+    }
+    if clock_ms - record.clock_ms > FORGET_MS {
+        // As if a sweep had come by before.
+        *record = Record::new(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+    }
+    hits
 }
 
 /// The order in which a tick's effects come.

@@ -37,6 +37,9 @@ pub struct EffectId(pub u128);
 impl EffectId {
     /// The id of an effect: SHA-256 over cardholder, kind (`alert`, `hold`), pattern, causing
     /// event id and ordinal, each preceded by its length, cut to 128 bits (EVENTS.md, Outputs).
+    ///
+    /// An id with a run of 13 decimal digits could pass for a card number, and the step of a hold
+    /// that names it would be refused: such a digest is hashed again until it has none.
     pub fn derive(cardholder: &str, kind: &str, pattern: &str, cause: &str, ordinal: u32) -> Self {
         let mut hash = Sha256::new();
         for part in [cardholder, kind, pattern, cause] {
@@ -44,12 +47,27 @@ impl EffectId {
             hash.update(part.as_bytes());
         }
         hash.update(ordinal.to_be_bytes());
-        let digest = hash.finalize();
-        let id = digest
-            .iter()
-            .take(16)
-            .fold(0_u128, |id, byte| (id << 8) | u128::from(*byte));
-        Self(id)
+        let mut digest = hash.finalize();
+        loop {
+            let id = digest
+                .iter()
+                .take(16)
+                .fold(0_u128, |id, byte| (id << 8) | u128::from(*byte));
+            if !Self(id).could_pass_for_a_card_number() {
+                return Self(id);
+            }
+            digest = Sha256::digest(digest);
+        }
+    }
+
+    /// Whether 13 decimal digits stand together in it.
+    fn could_pass_for_a_card_number(self) -> bool {
+        let mut run = 0;
+        (0..32).any(|place| {
+            let digit = self.0 >> (4 * place) & 0xF;
+            run = if digit < 10 { run + 1 } else { 0 };
+            run >= 13
+        })
     }
 
     /// Reads 32 hex digits.
@@ -70,5 +88,19 @@ impl fmt::Display for EffectId {
 impl fmt::Debug for EffectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EffectId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_of_ours_could_pass_for_a_card_number() {
+        for ordinal in 0..20_000 {
+            let id = EffectId::derive("p", "hold", "pattern", "event", ordinal).to_string();
+            let longest = id.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+            assert!(longest < Some(13), "{id}");
+        }
     }
 }

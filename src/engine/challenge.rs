@@ -71,7 +71,7 @@ fn step(challenge: &mut Challenge, event: &Event, setting: &Setting) {
         Body::Threeds(message) => threeds(challenge, event, message, setting),
         Body::Otp(otp) => one_time_password(challenge, otp.action),
         Body::Eid(eid) => eid_step(challenge, event, eid, setting),
-        Body::Authorization(_) => challenge.used = true,
+        Body::Authorization(payment) => challenge.used |= !payment.is_undoing(),
         Body::Enrolment(_) | Body::Card(_) | Body::Disposition(_) | Body::Hold(_) => {}
     }
 }

@@ -100,7 +100,9 @@ pub fn challenge_of<'a>(
             .iter()
             .rev()
             .find(|c| !c.used && clock_ms - c.touched_ms <= NEAR_CHALLENGE_MS),
-        Body::Authorization(a) if a.security == crate::domain::codes::Security::Threeds => {
+        Body::Authorization(a)
+            if a.security == crate::domain::codes::Security::Threeds && !a.is_undoing() =>
+        {
             challenges.iter().rev().find(|c| {
                 !c.used
                     && clock_ms - c.touched_ms <= NEAR_PAYMENT_MS
@@ -146,7 +148,7 @@ pub fn country_accustomed(record: &Record, country: u8, day: u32) -> Option<bool
         return Some(true);
     }
     let something_known = record.marks.home != 0
-        || known::any(record, |k| {
+        || known::any(record, day, |k| {
             k.kind == Kind::PaidCountry as u8
                 || (k.kind == Kind::EidCountry as u8 && k.days_before(day) >= EID_DAYS)
         });
@@ -161,7 +163,7 @@ pub fn network_accustomed(record: &Record, network: u32, day: u32) -> Option<boo
     if known::find(record, Kind::Network, network, day).is_some_and(|k| k.days_before(day) >= 1) {
         return Some(true);
     }
-    known::any(record, |k| {
+    known::any(record, day, |k| {
         k.kind == Kind::Network as u8 && k.days_before(day) >= 1
     })
     .then_some(false)
@@ -415,7 +417,7 @@ impl View<'_> {
         let marks = &self.record.marks;
         match feature {
             Feature::PhoneLinkAge => self.age(marks.phone_s),
-            Feature::PhoneLinkChannel => coded(marks.phone_channel),
+            Feature::PhoneLinkChannel => coded(marks.phone_channel).filter(|_| marks.phone_s != 0),
             Feature::AppActivationAge => self.age(marks.app_s),
             Feature::CardAge => self.age(self.card()?.issued_s),
             Feature::CardUnblockAge => self.age(self.card()?.opened_s),
@@ -456,7 +458,9 @@ impl View<'_> {
             Feature::PhoneReplaced => {
                 (marks.phone_s != 0).then(|| marks.has(Marks::PHONE_REPLACED))
             }
-            Feature::PhoneAbroad => self.abroad(marks.phone_country),
+            Feature::PhoneAbroad => self
+                .abroad(marks.phone_country)
+                .filter(|_| marks.phone_s != 0),
             Feature::AppActivationAccustomed => (marks.app_s != 0
                 && marks.has(Marks::APP_PLACE_KNOWN))
             .then(|| marks.has(Marks::APP_ACCUSTOMED)),

@@ -103,10 +103,13 @@ pub fn find(record: &Record, kind: Kind, key: u32, day: u32) -> Option<Known> {
         .filter(|k| k.age_days(day) <= FORGOTTEN_DAYS)
 }
 
-/// Whether any entry passes a test.
-pub fn any(record: &Record, test: impl Fn(&Known) -> bool) -> bool {
+/// Whether any entry that still counts on day `day` passes a test.
+pub fn any(record: &Record, day: u32, test: impl Fn(&Known) -> bool) -> bool {
     let (entries, _) = record.section(Section::Known).as_chunks::<KNOWN_WORDS>();
-    entries.iter().any(|words| test(&Known::read(words)))
+    entries
+        .iter()
+        .map(|words| Known::read(words))
+        .any(|known| known.age_days(day) <= FORGOTTEN_DAYS && test(&known))
 }
 
 /// Notes that a place was used on day `day`, with an amount level.
@@ -183,7 +186,9 @@ fn make_room(record: &mut Record, kind: Kind, day: u32) {
         return;
     }
     let worth = |known: &Known| {
-        i64::from(known.days) * 30 - i64::from(known.age_days(day).min(FORGOTTEN_DAYS * 10))
+        // For a late event the newer entries lie ahead (age near the whole cycle): they are fresh.
+        let age = Some(known.age_days(day)).filter(|age| *age < DAY_CYCLE / 2);
+        i64::from(known.days) * 30 - i64::from(age.unwrap_or(0).min(FORGOTTEN_DAYS * 10))
     };
     if let Some((index, _)) = of_kind().min_by_key(|(_, known)| (worth(known), known.key)) {
         record.remove::<KNOWN_WORDS>(Section::Known, index, 1);
@@ -228,6 +233,18 @@ mod tests {
         }
         let payee = find(&record, Kind::RemoteMerchant, 7, 17_040).unwrap();
         assert_eq!(payee.days_before(17_040), 1);
+    }
+
+    #[test]
+    fn a_late_payment_does_not_push_out_what_was_used_since() {
+        let mut record = Record::new(1, "p", 0);
+        note(&mut record, Kind::Merchant, 7, 16_990, 1);
+        for shop in 100..115 {
+            note(&mut record, Kind::Merchant, shop, 17_000, 1);
+        }
+        note(&mut record, Kind::Merchant, 8, 16_999, 1);
+        assert!(find(&record, Kind::Merchant, 100, 17_000).is_some());
+        assert!(find(&record, Kind::Merchant, 7, 17_000).is_none());
     }
 
     #[test]

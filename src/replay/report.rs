@@ -78,7 +78,7 @@ impl Report {
         let fraud_cases = confusion
             .as_ref()
             .map(|evaluation| evaluation.cases.clone());
-        let cardholders: usize = engines.iter().map(|engine| engine.slab().len()).sum();
+        let cardholders: usize = engines.iter().map(Engine::remembered).sum();
         Ok(Self {
             events_read: read,
             events_applied: totals.tally.applied,

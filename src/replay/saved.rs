@@ -6,9 +6,9 @@
 //! (`engine::checkpoint`).
 
 use crate::domain::ids::EffectId;
-use crate::engine::Engine;
-use crate::engine::checkpoint::CheckpointError;
+use crate::engine::checkpoint::{CheckpointError, summary};
 use crate::engine::prepared::Prepared;
+use crate::engine::{Counters, Engine};
 use crate::intake::Intake;
 use crate::replay::evaluation::Ledger;
 use crate::replay::shard_of;
@@ -318,13 +318,22 @@ impl Saved {
         let parts: Vec<&[u8]> = (0..self.shards)
             .map(|number| self.part(&shard_file(number)))
             .collect();
-        (0..shards)
+        let mut engines = (0..shards)
             .map(|shard| {
-                Ok(Engine::restore(Arc::clone(prepared), &parts, |key| {
+                Engine::restore(Arc::clone(prepared), &parts, |key| {
                     shard_of(key, shards) == shard
-                })?)
+                })
             })
-            .collect()
+            .collect::<Result<Vec<Engine>, _>>()?;
+        // What the parts had counted cannot be divided among the shards: the first goes on from it.
+        let mut counted = Counters::default();
+        for part in &parts {
+            counted = counted.plus(summary(part)?.counters);
+        }
+        if let Some(first) = engines.first_mut() {
+            first.set_counters(counted);
+        }
+        Ok(engines)
     }
 
     fn totals(&self) -> Totals {

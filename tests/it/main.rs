@@ -13,6 +13,9 @@
 
 mod decode_corpus;
 mod decode_oracle;
+mod determinism;
 mod expr_oracle;
+mod generate;
 mod golden;
 mod golden_errors;
+mod reference;
