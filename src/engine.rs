@@ -176,7 +176,8 @@ impl Engine {
     /// Loads what a batch of cardholders will need, so that the waits for memory overlap. The
     /// returned sum has no meaning; pass it to `std::hint::black_box`.
     pub fn warm<'a>(&self, batch: impl Iterator<Item = &'a Event> + Clone) -> u64 {
-        self.slab.warm(batch.map(|event| event.cardholder_fp.0))
+        let events = batch.clone().fold(0, |sum, event| sum ^ event.touch());
+        events ^ self.slab.warm(batch.map(|event| event.cardholder_fp.0))
     }
 
     /// The cardholder's clock at an event: never behind the event, the records' newest event or

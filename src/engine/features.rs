@@ -288,7 +288,12 @@ impl View<'_> {
         let here = Country::from_index(self.purchase?.country)?;
         let there =
             (marks.present_s != 0).then(|| Country::from_index(marks.present_country))??;
-        Some(i64::from(here.distance_km(there)))
+        // Most payments are where the last one was; the sphere is not asked then.
+        Some(if here == there {
+            0
+        } else {
+            i64::from(here.distance_km(there))
+        })
     }
 
     fn after_soft_decline(&self) -> Option<bool> {
