@@ -144,15 +144,31 @@ pub fn run(size: Size) -> Measured {
 /// How many decide rules, absorb rules and steps are left to be evaluated for an event, on average.
 fn candidates(engine: &Engine, batch: &[Item]) -> [f64; 3] {
     let prepared = engine.prepared();
-    let (mut sums, mut events) = ([0_usize; 3], 0.0);
+    let counted_from_ms = vec![i64::MIN; prepared.book.aggregates.len()];
+    let empty = Record::default();
+    let (mut scratch, mut sums, mut events) = (Scratch::default(), [0_usize; 3], 0.0);
     for event in batch.iter().filter_map(event) {
-        sums[0] += engine.look(event, false, |view| {
-            members(prepared.decide.of(view)).count()
-        });
-        sums[1] += engine.look(event, true, |view| {
-            members(prepared.absorb.of(view)).count()
-        });
-        sums[2] += engine.look(event, true, |view| members(prepared.steps.of(view)).count());
+        let record = engine.slab().find(event.cardholder_fp.0).unwrap_or(&empty);
+        let own = own_purchase(&prepared.book, event);
+        let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), event.at.ms);
+        scratch.start(prepared.book.aggregates.len());
+        let mut view = View {
+            book: &prepared.book,
+            event,
+            record,
+            clock_ms: event.at.ms,
+            late: false,
+            outcome: false,
+            challenge,
+            own,
+            purchase: own.or(challenge.and_then(|c| c.purchase)),
+            counted_from_ms: &counted_from_ms,
+            scratch: &mut scratch,
+        };
+        sums[0] += members(prepared.decide.of(&mut view)).count();
+        view.outcome = true;
+        sums[1] += members(prepared.absorb.of(&mut view)).count();
+        sums[2] += members(prepared.steps.of(&mut view)).count();
         events += 1.0;
     }
     sums.map(|sum| f64::from(u32::try_from(sum).unwrap_or(u32::MAX)) / f64::max(events, 1.0))

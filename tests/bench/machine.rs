@@ -79,10 +79,25 @@ pub fn describe() -> String {
         said("git", &["rev-parse", "--short", "HEAD"]),
         if changed { " with changes" } else { "" },
     );
+    if is_older_than_commit() {
+        text.push_str("; BUILT BEFORE THIS COMMIT: the numbers are of older code");
+    }
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     let _ = write!(text, "; load {load} at the start");
     text
+}
+
+/// Whether this program was built before the commit that the source tree stands at, which is read when it runs.
+fn is_older_than_commit() -> bool {
+    let built = std::env::current_exe()
+        .and_then(|path| path.metadata()?.modified())
+        .ok()
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let committed = said("git", &["log", "-1", "--format=%ct"]).parse().ok();
+    built
+        .zip(committed)
+        .is_some_and(|(built, committed)| built < Duration::from_secs(committed))
 }
 
 fn said(program: &str, words: &[&str]) -> String {

@@ -184,43 +184,8 @@ pub fn tables(measured: &Measured) -> [Table; 2] {
     );
     let binding = measured.bound.1 as f64 / measured.bound.0.max(1) as f64;
     for rest in &measured.rests {
-        let count = rest.cardholders.max(1) as f64;
-        let mean = rest.bytes.iter().sum::<usize>() as f64 / count;
-        let index = rest.index as f64 / count;
-        let at = |share: f64| {
-            let place = (rest.bytes.len() as f64 * share) as usize;
-            let place = place.min(rest.bytes.len().saturating_sub(1));
-            rest.bytes.get(place).copied().unwrap_or(0)
-        };
-        whole.row(&[
-            &rest.when,
-            &format!("{mean:.0}"),
-            &at(0.5),
-            &at(0.9),
-            &at(0.99),
-            &at(1.0),
-            &format!("{index:.1}"),
-            &format!("{binding:.1}"),
-            &format!("{:.0}", mean + index + binding),
-            &format!("{:.2} %", rest.open as f64 * 100.0 / count),
-            &(rest.open_bytes / rest.open.max(1)),
-            &format!("{:.0}", rest.resident as f64 / count),
-        ]);
-        let head = size_of::<Record>() as f64;
-        let share = |at: usize| rest.sections[at] as f64 / count;
-        let used: f64 = head + (0..6).map(share).sum::<f64>();
-        let cell = |value: f64| format!("{value:.1}");
-        parts.row(&[
-            &rest.when,
-            &cell(head),
-            &cell(share(0)),
-            &cell(share(1)),
-            &cell(share(2)),
-            &cell(share(3)),
-            &cell(share(4)),
-            &cell(share(5)),
-            &cell(mean - used),
-        ]);
+        whole_row(&mut whole, rest, binding);
+        parts_row(&mut parts, rest);
     }
     whole.remark(format!(
         "{} cardholders, {} events in {} days; `mean in all` is record, index and binding, without open matters",
@@ -230,4 +195,49 @@ pub fn tables(measured: &Measured) -> [Table; 2] {
     ));
     whole.remark("resident memory: growth of the process since before the first event, open matters, freed but kept memory and the engine's queue included, bindings not");
     [whole, parts]
+}
+
+fn mean(rest: &Rest) -> f64 {
+    rest.bytes.iter().sum::<usize>() as f64 / rest.cardholders.max(1) as f64
+}
+
+fn whole_row(table: &mut Table, rest: &Rest, binding: f64) {
+    let count = rest.cardholders.max(1) as f64;
+    let index = rest.index as f64 / count;
+    let at = |share: f64| {
+        let place = (rest.bytes.len() as f64 * share) as usize;
+        let place = place.min(rest.bytes.len().saturating_sub(1));
+        rest.bytes.get(place).copied().unwrap_or(0)
+    };
+    table.row(&[
+        &rest.when,
+        &format!("{:.0}", mean(rest)),
+        &at(0.5),
+        &at(0.9),
+        &at(0.99),
+        &at(1.0),
+        &format!("{index:.1}"),
+        &format!("{binding:.1}"),
+        &format!("{:.0}", mean(rest) + index + binding),
+        &format!("{:.2} %", rest.open as f64 * 100.0 / count),
+        &(rest.open_bytes / rest.open.max(1)),
+        &format!("{:.0}", rest.resident as f64 / count),
+    ]);
+}
+
+fn parts_row(table: &mut Table, rest: &Rest) {
+    let head = size_of::<Record>() as f64;
+    let each = rest
+        .sections
+        .map(|sum| sum as f64 / rest.cardholders.max(1) as f64);
+    let slack = mean(rest) - head - each.iter().sum::<f64>();
+    let cells: Vec<String> = [head]
+        .into_iter()
+        .chain(each)
+        .chain([slack])
+        .map(|value| format!("{value:.1}"))
+        .collect();
+    let mut row: Vec<&dyn std::fmt::Display> = vec![&rest.when];
+    row.extend(cells.iter().map(|cell| cell as &dyn std::fmt::Display));
+    table.row(&row);
 }

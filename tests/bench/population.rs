@@ -11,14 +11,17 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a generator cuts hashes as it likes"
+    clippy::wildcard_enum_match_arm,
+    reason = "a generator cuts hashes as it likes, and writes the rest alike"
 )]
 
+#[path = "pieces.rs"]
+mod pieces;
 #[path = "shops.rs"]
 mod shops;
 
+use pieces::{acs, decimal, letters, phone, text};
 use shops::{Shop, Shops};
-use std::io::Write;
 use varsel::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, write_rfc3339};
 
 /// 2026-01-05, a Monday, 20:00 in Denmark: cards are issued until midnight, then the days begin.
@@ -386,7 +389,7 @@ impl Population {
     fn abroad(&self, who: u32, at_ms: i64) -> Option<u64> {
         let week = at_ms.div_euclid(7 * DAY_MS) as u64;
         let draw = mix(self.seed ^ 0xAB ^ u64::from(who) << 24 ^ week);
-        (draw % 100 == 0).then_some(draw >> 32)
+        draw.is_multiple_of(100).then_some(draw >> 32)
     }
 
     fn write(&self, step: Step, out: &mut Vec<u8>) {
@@ -569,52 +572,4 @@ fn amount(out: &mut Vec<u8>, minor: u64, shop: &Shop) {
     out.extend_from_slice(b",\"amount_minor\":");
     decimal(out, minor);
     out.extend_from_slice(shop.fields.as_bytes());
-}
-
-fn phone(who: u32, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"phone\":\"ph-");
-    letters(out, mix(u64::from(who) ^ 0xF0E));
-    out.push(b'"');
-}
-
-/// A UUID, as ACSs number their transactions.
-fn acs(visit: u64, out: &mut Vec<u8>) {
-    let (a, b) = (mix(visit ^ 0xAC5), mix(visit ^ 0xAC6));
-    let wrote = write!(
-        out,
-        ",\"acs_trans_id\":\"{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}\"",
-        a >> 32,
-        a >> 16 & 0xFFFF,
-        a & 0xFFF,
-        b >> 48 & 0xFFF,
-        b & 0xFFFF_FFFF_FFFF
-    );
-    debug_assert!(wrote.is_ok());
-}
-
-fn text(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":\"");
-    out.extend_from_slice(value.as_bytes());
-    out.push(b'"');
-}
-
-/// Sixteen letters a-p for 64 bits: a token in which nobody can see a card number.
-fn letters(out: &mut Vec<u8>, value: u64) {
-    out.extend((0..16).map(|place| b'a' + (value >> (60 - 4 * place) & 15) as u8));
-}
-
-fn decimal(out: &mut Vec<u8>, value: u64) {
-    let mut digits = [0_u8; 20];
-    let (mut left, mut at) = (value, digits.len());
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }

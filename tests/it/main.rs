@@ -11,6 +11,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod benches_run;
 mod decode_corpus;
 mod decode_oracle;
 mod determinism;
