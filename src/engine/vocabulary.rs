@@ -189,7 +189,7 @@ vocabulary! {
     // Enrolment and the state of the card.
     PhoneLinkAge = "phone_link_age": Kind::Age, on ALL, 3 ns, open, "How long ago the phone in force was linked or changed; unknown where the monitor saw no link.";
     PhoneLinkChannel = "phone_link_channel": Kind::Words("enrolment_channel", EnrolmentChannel::WORDS), on ALL, 3 ns, open, "Through which door the phone in force was linked.";
-    PhoneReplaced = "phone_replaced": Kind::Bool, on ALL, 3 ns, open, "Whether the phone in force replaced an earlier one (a change, or a link after a link).";
+    PhoneReplaced = "phone_replaced": Kind::Bool, on ALL, 3 ns, open, "Whether the phone in force replaced an earlier one (a change, or a link after a link or a deletion).";
     PhoneAbroad = "phone_abroad": Kind::Bool, on ALL, 5 ns, open, "Whether the phone in force has a number of another country than home.";
     AppActivationAge = "app_activation_age": Kind::Age, on ALL, 3 ns, open, "How long ago the eID app was last activated or reactivated.";
     AppActivationAccustomed = "app_activation_accustomed": Kind::Bool, on ALL, 4 ns, open, "Whether that activation came from an accustomed country.";

@@ -33,6 +33,8 @@ pub struct Card {
 pub struct Known {
     pub home: u8,
     pub phone: Option<Phone>,
+    /// A phone was deleted at some time.
+    phone_deleted: bool,
     /// When the app was last activated, and whether from an accustomed country.
     pub app: Option<(i64, Option<bool>)>,
     pub eid_blocked: bool,
@@ -97,11 +99,12 @@ impl Known {
                     return;
                 }
                 let changed = step.action == Action::PhoneChanged;
+                self.phone_deleted |= step.action == Action::PhoneDeleted;
                 self.phone = (step.action != Action::PhoneDeleted).then(|| Phone {
                     at_s,
                     channel: step.channel,
                     country: step.phone_country.map_or(0, Country::index),
-                    replaced: changed || self.phone.is_some(),
+                    replaced: changed || self.phone.is_some() || self.phone_deleted,
                 });
             }
             Body::Card(change) => self.change(event, change, at_s),

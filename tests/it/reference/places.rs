@@ -1,6 +1,7 @@
 //! Known merchants, countries, networks and MCC groups, by going through all events again.
 //!
-//! Bounds as documented in `engine/known.rs`: 16 merchants, 6 countries paid in, 6 of the eID, 6
+//! Bounds as documented in `engine/known.rs`: 6 merchants paid in person and 10 paid
+//! remotely, 6 countries paid in, 6 of the eID, 6
 //! networks, 15 groups; each day of use weighs as much as thirty days of age, ties go to the
 //! smallest key; after 400 days unused a place no longer counts; days stop at 255.
 
@@ -11,6 +12,7 @@ use varsel::domain::event::Body;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Merchant,
+    RemoteMerchant,
     PaidCountry,
     EidCountry,
     Network,
@@ -20,8 +22,8 @@ pub enum Kind {
 impl Kind {
     fn bound(self) -> usize {
         match self {
-            Self::Merchant => 16,
-            Self::PaidCountry | Self::EidCountry | Self::Network => 6,
+            Self::RemoteMerchant => 10,
+            Self::Merchant | Self::PaidCountry | Self::EidCountry | Self::Network => 6,
             Self::MccGroup => 15,
         }
     }
@@ -90,7 +92,13 @@ pub fn recall(lives: &[Lived]) -> Vec<Place> {
 
 fn pay(places: &mut Vec<Place>, lived: &Lived, channel: Channel, security: Security, day: i64) {
     let bought = lived.purchase.unwrap();
-    note(places, Kind::Merchant, bought.merchant, day, lived.settled);
+    let in_person = matches!(channel, Channel::Pos | Channel::Atm);
+    let shop = if in_person {
+        Kind::Merchant
+    } else {
+        Kind::RemoteMerchant
+    };
+    note(places, shop, bought.merchant, day, lived.settled);
     note(
         places,
         Kind::MccGroup,
@@ -98,7 +106,6 @@ fn pay(places: &mut Vec<Place>, lived: &Lived, channel: Channel, security: Secur
         day,
         lived.settled,
     );
-    let in_person = matches!(channel, Channel::Pos | Channel::Atm);
     let by_chip = matches!(
         security,
         Security::ChipPin | Security::Chip | Security::Contactless
@@ -147,9 +154,9 @@ pub fn find(places: &[Place], kind: Kind, key: u32, day: i64) -> Option<&Place> 
         .find(|p| p.kind == kind && p.key == key && day - p.last() <= 400)
 }
 
-/// The largest amount at a place, to an eighth of an octave upwards.
-pub fn largest(place: Option<&Place>) -> i64 {
-    place.map_or(0, |p| level_up(p.largest))
+/// The largest amount at some places, to an eighth of an octave upwards.
+pub fn largest(places: &[&Place]) -> i64 {
+    level_up(places.iter().map(|p| p.largest).max().unwrap_or(0))
 }
 
 /// Whether a country is accustomed: home, paid in by chip within 400 days, or used with the eID on

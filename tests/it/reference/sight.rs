@@ -163,20 +163,23 @@ impl<'a> Sight<'a> {
             .base(payment.available_balance_minor?, payment.currency)
     }
 
-    fn place(&self, kind: Kind) -> Option<Option<&Place>> {
-        let key = match kind {
-            Kind::Merchant => self.purchase?.merchant,
-            Kind::MccGroup => u32::from(self.purchase?.mcc_group),
-            Kind::PaidCountry | Kind::EidCountry | Kind::Network => return None,
-        };
-        Some(places::find(&self.places, kind, key, self.day()))
+    /// What is known of the merchant in hand, as a shop and as a remote payee.
+    fn merchant(&self) -> Option<Vec<&Place>> {
+        let key = self.purchase?.merchant;
+        let find = |kind| places::find(&self.places, kind, key, self.day());
+        let kinds = [Kind::Merchant, Kind::RemoteMerchant];
+        Some(kinds.into_iter().filter_map(find).collect())
     }
 
-    fn days_at(&self, kind: Kind) -> Option<i64> {
-        Some(
-            self.place(kind)?
-                .map_or(0, |place| place.days_before(self.day())),
-        )
+    fn group(&self) -> Option<Vec<&Place>> {
+        let key = u32::from(self.purchase?.mcc_group);
+        let found = places::find(&self.places, Kind::MccGroup, key, self.day());
+        Some(found.into_iter().collect())
+    }
+
+    fn days_at(&self, known: &[&Place]) -> i64 {
+        let days = known.iter().map(|place| place.days_before(self.day()));
+        days.max().unwrap_or(0)
     }
 
     fn kilometres(&self) -> Option<i64> {
@@ -313,10 +316,10 @@ impl<'a> Sight<'a> {
             F::HistoryPayments => int(i64::try_from(self.paid.len().min(65_535)).ok()),
             F::AmountZ => float(bought.and_then(|b| habits::robust_z(&self.paid, b.amount?))),
             F::AmountTail => int(bought.and_then(|b| habits::tail(&self.paid, b.amount?))),
-            F::MerchantDays => int(self.days_at(Kind::Merchant)),
-            F::MerchantMaxMinor => int(self.place(Kind::Merchant).map(places::largest)),
-            F::MccGroupDays => int(self.days_at(Kind::MccGroup)),
-            F::MccGroupMaxMinor => int(self.place(Kind::MccGroup).map(places::largest)),
+            F::MerchantDays => int(self.merchant().map(|known| self.days_at(&known))),
+            F::MerchantMaxMinor => int(self.merchant().map(|known| places::largest(&known))),
+            F::MccGroupDays => int(self.group().map(|known| self.days_at(&known))),
+            F::MccGroupMaxMinor => int(self.group().map(|known| places::largest(&known))),
             F::HourShare => float(habits::hour_share(&self.paid, event.at.hour())),
             F::PhoneLinkAge => int(phone.map(|p| self.age(p.at_s))),
             F::PhoneLinkChannel => code(phone.map(|p| p.channel.code())),
