@@ -114,6 +114,7 @@ fn code_of(error: &ReplayError) -> u8 {
         ReplayError::Saved(_) => BAD_FILES,
         ReplayError::Source(SourceError::Read { .. })
         | ReplayError::Sink { .. }
+        | ReplayError::Lost
         | ReplayError::Shard(_) => FAILED,
     }
 }

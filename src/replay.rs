@@ -73,6 +73,11 @@ pub enum ReplayError {
     /// The checkpoint.
     #[error(transparent)]
     Saved(#[from] saved::SavedError),
+    /// The sums of the report do not agree.
+    #[error(
+        "records were lost: applied, duplicates and rejects do not add up to what was read; this is a bug of ours: please report it with report.json"
+    )]
+    Lost,
     /// A shard ended before its time.
     #[error(
         "shard {0} stopped unexpectedly; this is a bug of ours: please report it with the input"
@@ -154,8 +159,18 @@ pub fn run(
         };
         saved::write(dir, &options.out, &state)?;
     }
-    let report = Report::new(&sink, &engines, clocks.read, unknown_fields).map_err(fail)?;
+    let report = Report::new(
+        &sink,
+        &engines,
+        clocks.read,
+        unknown_fields,
+        geo.hash().to_string(),
+    )
+    .map_err(fail)?;
     report.write(&options.out).map_err(fail)?;
+    if !report.adds_up() {
+        return Err(ReplayError::Lost);
+    }
     Ok(report)
 }
 

@@ -1,11 +1,12 @@
 //! The exact history: a cardholder's newest events, compact, for spans up to a day.
 //!
 //! At most [`MAX_PAST`] entries, none older than a day before the cardholder's clock. Where a
-//! further one would not fit, the oldest of the most numerous type gives way, so that a busy
-//! shopper's groceries do not push out the declines.
+//! further one would not fit, the oldest of the most numerous kind gives way (types, with declined
+//! payments apart), so that a busy shopper's groceries do not push out the declines.
 
+use crate::domain::codes::{EventType, ResponseGroup};
 use crate::engine::book::EXACT_SPAN_MS;
-use crate::engine::class::Class;
+use crate::engine::class::{Class, ClassField};
 use crate::engine::record::{PAST_WORDS, Record, Section, join, split};
 
 /// The most events kept exactly (DESIGN.md allows 32; 24 keep a busy cardholder within a kilobyte).
@@ -123,18 +124,34 @@ pub fn reclass(record: &mut Record, reclass: impl Fn(Class) -> Class) {
     });
 }
 
-/// Drops the oldest of the most numerous type; ties go to the lower type code.
+/// The group of an event when room is made: its type, payments that were not approved apart, so
+/// that a busy shopper's groceries do not push out the declines.
+fn group(class: Class) -> usize {
+    let code = class.type_code();
+    let declined = code == EventType::Authorization.code()
+        && class.get(ClassField::Response) != ResponseGroup::Approved.code();
+    if declined {
+        DECLINED
+    } else {
+        usize::from(code)
+    }
+}
+
+/// The group of payments that were not approved: behind all types.
+const DECLINED: usize = 15;
+
+/// Drops the oldest of the most numerous group; ties go to the lower type code, declines last.
 fn drop_one(record: &mut Record) {
     let mut counts = [0_u8; 16];
     for past in entries(record) {
-        if let Some(count) = counts.get_mut(usize::from(past.class.type_code())) {
+        if let Some(count) = counts.get_mut(group(past.class)) {
             *count += 1;
         }
     }
     let most = counts.iter().max().copied().unwrap_or(0);
     let most_of = counts.iter().position(|count| *count == most).unwrap_or(0);
     let oldest = entries(record)
-        .position(|past| usize::from(past.class.type_code()) == most_of)
+        .position(|past| group(past.class) == most_of)
         .unwrap_or(0);
     record.remove::<PAST_WORDS>(Section::Past, oldest, 1);
 }
@@ -142,7 +159,6 @@ fn drop_one(record: &mut Record) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::class::ClassField;
 
     fn past(at_s: u32, kind: u8, id: u32) -> Past {
         Past {
@@ -156,14 +172,23 @@ mod tests {
 
     #[test]
     fn groceries_do_not_push_out_the_declines() {
+        let payment = |at_s, response: ResponseGroup, id| {
+            let mut past = past(at_s, EventType::Authorization.code(), id);
+            past.class = past.class.with(ClassField::Response, response.code());
+            past
+        };
         let mut record = Record::new(1, "p", 0);
-        insert(&mut record, past(1_000_000, 3, 1), 1_000_000);
+        for id in [1, 2] {
+            let declined = payment(1_000_000, ResponseGroup::Insufficient, id);
+            insert(&mut record, declined, 1_000_000);
+        }
         for i in 0..100 {
-            insert(&mut record, past(1_000_001 + i, 1, 100 + i), 1_000_001 + i);
+            let grocery = payment(1_000_001 + i, ResponseGroup::Approved, 100 + i);
+            insert(&mut record, grocery, 1_000_001 + i);
         }
         let ids: Vec<u32> = entries(&record).map(|p| p.id).collect();
         assert_eq!(ids.len(), MAX_PAST);
-        assert_eq!(ids.first(), Some(&1));
+        assert_eq!(ids[..2], [1, 2]);
         assert_eq!(ids.last(), Some(&199));
     }
 

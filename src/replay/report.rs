@@ -51,6 +51,8 @@ pub struct Report {
     pub gave_way: u64,
     /// The rule book's version.
     pub ruleset: String,
+    /// Hash of the GeoIP databases that the places were looked up in.
+    pub geo: String,
     /// SHA-256 over the alert, hold and decision lines.
     pub digest: String,
     /// Against labels, where the record has any.
@@ -71,6 +73,7 @@ impl Report {
         engines: &[Engine],
         read: u64,
         unknown_fields: u64,
+        geo: String,
     ) -> io::Result<Self> {
         let totals = &sink.totals;
         let [allow, step_up, decline] = totals.tally.actions;
@@ -103,10 +106,16 @@ impl Report {
             ruleset: engines
                 .first()
                 .map_or_else(String::new, |e| e.prepared().version.to_string()),
+            geo,
             digest: sink.digest()?,
             confusion,
             fraud_cases,
         })
+    }
+
+    /// Whether every record read was applied, counted as a duplicate, or refused (promise `no-loss`).
+    pub fn adds_up(&self) -> bool {
+        self.events_applied + self.duplicates + self.rejects == self.events_read
     }
 
     /// Writes it beside the other outputs.

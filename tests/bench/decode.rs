@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::Instant;
+use varsel::clock::Stopwatch;
 use varsel::decode::Decoder;
 use varsel::domain::event::Event;
 
@@ -62,7 +62,7 @@ fn main() -> std::io::Result<()> {
     let bytes = u128::try_from(bytes).unwrap_or(0);
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         for _ in 0..repeats {
             for line in &lines {
                 black_box(decoder.decode(black_box(line), &mut event).is_ok());

@@ -1,4 +1,6 @@
 //! What a town has: its shops, amounts, codes and addresses; and how a field is written.
+//!
+//! Plain tables; nothing here is random by itself.
 
 use std::fmt::Write as _;
 

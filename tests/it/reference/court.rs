@@ -1,4 +1,6 @@
 //! The court: the engine and the reference hear the same lines, and must say the same of each.
+//!
+//! It prints the line and the cardholder's story where they differ.
 
 use super::sight::Value;
 use super::{Model, Verdict};

@@ -1,11 +1,11 @@
 //! The exact history and what long spans count, both by going through all events again.
 //!
 //! Bounds as documented in `engine/past.rs`: 24 newest, a day; a further one pushes out the oldest
-//! of the most numerous type, ties going to the lower type. In `engine/cells.rs`: sixty buckets a
+//! of the most numerous type, declined payments apart, ties going to the lower type. In `engine/cells.rs`: sixty buckets a
 //! span, 64 distinct values.
 
 use super::{Lived, seconds};
-use varsel::domain::codes::{AuthorizationKind, EventType};
+use varsel::domain::codes::{AuthorizationKind, EventType, ResponseGroup};
 use varsel::domain::event::Body;
 
 const DAY_S: i64 = 86_400;
@@ -45,24 +45,23 @@ pub fn recall(lives: &[Lived]) -> (Vec<Entry>, Vec<Undone>) {
             continue;
         }
         if kept.len() == 24 {
-            let crowd = |kind: EventType| {
-                kept.iter()
-                    .filter(|e| lives[e.index].event.kind() == kind)
-                    .count()
+            // The types in their order, then payments that were not approved.
+            let crowd_of = |entry: &Entry| {
+                let lived = &lives[entry.index];
+                let kind = lived.event.kind();
+                let declined =
+                    kind == EventType::Authorization && lived.response != ResponseGroup::Approved;
+                if declined {
+                    usize::MAX
+                } else {
+                    usize::from(kind.code())
+                }
             };
-            let most = EventType::ALL
-                .iter()
-                .map(|kind| crowd(*kind))
-                .max()
-                .unwrap();
-            let kind = *EventType::ALL
-                .iter()
-                .find(|kind| crowd(**kind) == most)
-                .unwrap();
-            let oldest = kept
-                .iter()
-                .position(|e| lives[e.index].event.kind() == kind)
-                .unwrap();
+            let size = |crowd: usize| kept.iter().filter(|e| crowd_of(e) == crowd).count();
+            let most = kept.iter().map(|e| size(crowd_of(e))).max().unwrap();
+            let crowds = kept.iter().map(crowd_of);
+            let crowd = crowds.filter(|crowd| size(*crowd) == most).min().unwrap();
+            let oldest = kept.iter().position(|e| crowd_of(e) == crowd).unwrap();
             kept.remove(oldest);
         }
         let place = kept.iter().filter(|entry| entry.at_s <= at_s).count();
