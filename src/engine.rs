@@ -425,15 +425,19 @@ pub fn order(effect: &Effect) -> (i64, &str, u128) {
     }
 }
 
-/// Whether an idle record holds what is over; asked of every record once a day, so it looks at the
-/// head only.
+/// Whether a record may hold what is over; asked of every record once a day, so it looks at the
+/// head only. Who was here in the last hours is left for tomorrow.
 fn wants_tidying(record: &Record, at_ms: i64) -> bool {
     let idle_ms = at_ms - record.clock_ms;
     let counts = record.counts();
-    (idle_ms >= DAY_MS && (counts.past > 0 || record.cold.is_some()))
-        || (idle_ms >= 3 * DAY_MS && counts.seen > 0)
-        || (counts.cells > 0 && idle_ms >= DAY_MS && (idle_ms / DAY_MS) % 7 == 1)
+    let open = record.cold.is_some() || record.has_slack();
+    let fleeting = counts.past > 0 || (counts.seen > 0 && idle_ms >= 3 * DAY_MS);
+    let weekly = counts.cells > 0 && idle_ms >= DAY_MS && (idle_ms / DAY_MS) % 7 == 1;
+    idle_ms >= RECENT_MS && (open || fleeting || weekly)
 }
+
+/// Records whose cardholder was here within this time are not tidied: they will change again soon.
+const RECENT_MS: i64 = 6 * 3_600_000;
 
 fn drop_dead_cells(record: &mut Record, prepared: &Prepared, at_ms: i64) {
     aggregates::sweep(record, &prepared.book.aggregates, seconds(at_ms));

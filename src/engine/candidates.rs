@@ -137,8 +137,22 @@ impl OfType {
         words: usize,
         kind_of: &impl Fn(Slot) -> Option<(Type, u32)>,
     ) -> Self {
+        let guarded: Vec<Guarded> = entries
+            .iter()
+            .map(|entry| Guarded {
+                number: entry.number,
+                guards: entry
+                    .all
+                    .iter()
+                    .flat_map(|program| program.guards())
+                    .collect(),
+            })
+            .collect();
         let mut facts: Vec<(Fact, usize)> = Vec::new();
-        for (slot, _) in entries.iter().flat_map(|e| &e.all).flat_map(|p| p.guards()) {
+        for (slot, _) in guarded
+            .iter()
+            .flat_map(|entry| entry.guards.iter().copied())
+        {
             match facts.iter_mut().find(|(known, _)| known.slot == slot) {
                 Some((_, many)) => *many += 1,
                 None => facts.extend(askable(slot, kind_of).map(|fact| (fact, 1))),
@@ -152,7 +166,7 @@ impl OfType {
                 tabled.push(fact);
             } else {
                 let sets = (0..fact.codes)
-                    .map(|code| passing(entries, &[(fact, code)]))
+                    .map(|code| passing(&guarded, &[(fact, code)]))
                     .collect();
                 rest.push((fact, sets));
             }
@@ -165,7 +179,7 @@ impl OfType {
                 codes.push((*fact, left % fact.codes));
                 left /= fact.codes;
             }
-            table.extend(passing(entries, &codes).into_iter().take(words));
+            table.extend(passing(&guarded, &codes).into_iter().take(words));
         }
         Self {
             tabled,
@@ -175,15 +189,19 @@ impl OfType {
     }
 }
 
+/// An entry with the coded facts that its conditions demand.
+struct Guarded {
+    number: usize,
+    guards: Vec<(Slot, u64)>,
+}
+
 /// The entries all of whose conditions on these facts can pass with these codes.
-fn passing(entries: &[&Entry<'_>], codes: &[(Fact, usize)]) -> Set {
+fn passing(entries: &[Guarded], codes: &[(Fact, usize)]) -> Set {
     let mut set = [0; WORDS];
     for entry in entries {
         let can_pass = codes.iter().all(|(fact, code)| {
-            let guards = entry.all.iter().flat_map(|program| program.guards());
-            guards
-                .filter(|(slot, _)| *slot == fact.slot)
-                .all(|(_, codes)| codes >> code & 1 == 1)
+            let mut of_fact = entry.guards.iter().filter(|(slot, _)| *slot == fact.slot);
+            of_fact.all(|(_, codes)| codes >> code & 1 == 1)
         });
         if can_pass {
             put(&mut set, entry.number);

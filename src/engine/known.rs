@@ -28,8 +28,8 @@ impl Kind {
     /// How many entries of the kind are kept.
     pub const fn bound(self) -> usize {
         match self {
-            Self::RemoteMerchant => 10,
-            Self::Merchant | Self::PaidCountry | Self::EidCountry | Self::Network => 6,
+            Self::RemoteMerchant => 8,
+            Self::Merchant | Self::PaidCountry | Self::EidCountry | Self::Network => 4,
             Self::MccGroup => 15,
         }
     }
@@ -239,7 +239,7 @@ mod tests {
     fn a_late_payment_does_not_push_out_what_was_used_since() {
         let mut record = Record::new(1, "p", 0);
         note(&mut record, Kind::Merchant, 7, 16_990, 1);
-        for shop in 100..105 {
+        for shop in 100..103 {
             note(&mut record, Kind::Merchant, shop, 17_000, 1);
         }
         note(&mut record, Kind::Merchant, 8, 16_999, 1);

@@ -18,8 +18,8 @@ pub const CELL_WORDS: usize = 4;
 pub const SEEN_WORDS: usize = 2;
 /// See [`CARD_WORDS`].
 pub const PAST_WORDS: usize = 6;
-/// Memory grows by this many words, so that a record wastes at most 64 bytes.
-const GROWTH_WORDS: usize = 16;
+/// Memory grows by this many words, so that a record wastes at most 32 bytes.
+const GROWTH_WORDS: usize = 8;
 
 /// A section of a record, in the order in which they lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,9 +287,14 @@ impl Record {
         self.remove::<N>(section, kept, gone);
     }
 
+    /// Whether the record holds more memory than it may waste.
+    pub fn has_slack(&self) -> bool {
+        self.words.capacity() > self.words.len() + GROWTH_WORDS
+    }
+
     /// Gives back memory that the record has not used for a while.
     pub fn shrink(&mut self) {
-        if self.words.capacity() > self.words.len() + 2 * GROWTH_WORDS {
+        if self.has_slack() {
             self.words
                 .shrink_to(self.words.len().next_multiple_of(GROWTH_WORDS));
         }

@@ -4,7 +4,6 @@
 //! committed corpus. Rejects are counted by code, so that it serves as a quick check of a file too.
 #![expect(
     clippy::print_stdout,
-    clippy::disallowed_methods,
     reason = "a benchmark measures time and prints what it measured"
 )]
 

@@ -126,7 +126,7 @@ fn get<'a>(fields: &'a [(String, Json)], key: &str) -> Option<&'a Json> {
         .filter(|json| **json != Json::Null)
 }
 
-fn text<'a>(json: Option<&'a Json>) -> Read<Option<&'a str>> {
+fn text(json: Option<&Json>) -> Read<Option<&str>> {
     match json {
         None => Ok(None),
         Some(Json::Text(text)) => Ok(Some(text)),

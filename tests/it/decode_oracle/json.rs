@@ -190,5 +190,5 @@ fn is_card_number(digits: &str) -> bool {
             },
         )
         .sum();
-    (known || long || diners || maestro) && luhn % 10 == 0
+    (known || long || diners || maestro) && luhn.is_multiple_of(10)
 }

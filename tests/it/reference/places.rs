@@ -1,7 +1,7 @@
 //! Known merchants, countries, networks and MCC groups, by going through all events again.
 //!
-//! Bounds as documented in `engine/known.rs`: 6 merchants paid in person and 10 paid
-//! remotely, 6 countries paid in, 6 of the eID, 6
+//! Bounds as documented in `engine/known.rs`: 4 merchants paid in person and 8 paid
+//! remotely, 4 countries paid in, 4 of the eID, 4
 //! networks, 15 groups; each day of use weighs as much as thirty days of age, ties go to the
 //! smallest key; after 400 days unused a place no longer counts; days stop at 255.
 
@@ -22,8 +22,8 @@ pub enum Kind {
 impl Kind {
     fn bound(self) -> usize {
         match self {
-            Self::RemoteMerchant => 10,
-            Self::Merchant | Self::PaidCountry | Self::EidCountry | Self::Network => 6,
+            Self::RemoteMerchant => 8,
+            Self::Merchant | Self::PaidCountry | Self::EidCountry | Self::Network => 4,
             Self::MccGroup => 15,
         }
     }
