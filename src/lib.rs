@@ -20,7 +20,7 @@ pub mod problem;
 pub mod replay;
 pub mod rulebook;
 
-/// Records are one small allocation each and change size often: a third of the engine's time went
+/// Records are one small allocation each and change size often: a tenth of the engine's time went
 /// to the C library's allocator before.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

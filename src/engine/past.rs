@@ -9,7 +9,7 @@ use crate::engine::book::EXACT_SPAN_MS;
 use crate::engine::class::{Class, ClassField};
 use crate::engine::record::{PAST_WORDS, Record, Section, join, split};
 
-/// The most events kept exactly (DESIGN.md allows 32; 24 keep a busy cardholder within a kilobyte).
+/// The most events kept exactly (DESIGN.md allows 32; 24 keep a busy cardholder near a kilobyte).
 pub const MAX_PAST: usize = 24;
 /// The span kept, in seconds.
 const KEPT_S: u32 = 86_400;

@@ -181,7 +181,7 @@ vocabulary! {
     HistoryPayments = "history_payments": Kind::Count, on ALL, 3 ns, open, "Approved payments ever seen of this cardholder (stops at 65,535).";
     AmountZ = "amount_z": Kind::Float, on BUY, 15 ns, open, "Robust z-score of log2 amount against the cardholder's own histogram (median and quartile distance); unknown before 8 payments.";
     AmountTail = "amount_tail": Kind::Score, on BUY, 60 ns, open, "How far in the upper tail of the cardholder's own decayed log-normal the amount lies: 0 common … 999 never (rounded -log10 p times 100); unknown before 8 payments.";
-    MerchantDays = "merchant_days": Kind::Days, on AUTH | TDS, 12 ns, open, "On how many earlier days the cardholder paid this merchant (of the newest merchants kept; stops at 255).";
+    MerchantDays = "merchant_days": Kind::Days, on AUTH | TDS, 12 ns, open, "On how many earlier days the cardholder paid this merchant (of the merchants kept, those used on most days; stops at 255).";
     MerchantMaxMinor = "merchant_max_minor": Kind::Minor, on AUTH | TDS, 12 ns, open, "The largest amount ever approved at this merchant, in minor units of the base currency, to 1/8 of an octave upwards; 0 at a new merchant.";
     MccGroupDays = "mcc_group_days": Kind::Days, on BUY, 12 ns, open, "On how many earlier days the cardholder had a payment approved in this MCC group (stops at 255).";
     MccGroupMaxMinor = "mcc_group_max_minor": Kind::Minor, on BUY, 12 ns, open, "The largest amount ever approved in this MCC group, in minor units of the base currency, to 1/8 of an octave upwards; 0 before the first.";
