@@ -8,20 +8,24 @@
 pub mod append;
 pub mod book;
 pub mod client;
+pub mod embedded;
 pub mod hand;
+pub mod keep;
 pub mod letters;
 pub mod merge;
 pub mod owners;
+pub mod reader;
+pub mod redrive;
 pub mod records;
 pub mod score;
 pub mod send;
 pub mod shard;
 pub mod snapshot;
-pub mod tail;
 pub mod tickets;
 pub mod topics;
 pub mod vault;
 
+use crate::problem::Problem;
 use rdkafka::error::KafkaError;
 
 /// Why a loop against Kafka ended, or could not begin. Every text says what to do.
@@ -47,6 +51,9 @@ pub enum StreamError {
         /// What the broker said.
         reason: String,
     },
+    /// A password cannot be read.
+    #[error("{0}")]
+    Password(Problem),
     /// Topics that we need are not there.
     #[error(
         "{} missing on `{bootstrap}`: {}\n  = help: `varsel topics --config … --apply` creates what is missing",

@@ -3,7 +3,7 @@
 //! Options that a promise depends on are set here and cannot be configured away. Connection and
 //! credentials come from the configuration; passwords are read at the last moment.
 
-use crate::config::{Config, Mechanism, Protocol, Start};
+use crate::config::{Config, Start};
 use crate::stream::StreamError;
 use rdkafka::ClientContext;
 use rdkafka::admin::AdminClient;
@@ -107,35 +107,21 @@ pub fn base(config: &Config) -> Result<ClientConfig, StreamError> {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "2000")
         .set("socket.keepalive.enable", "true");
-    let protocol = match kafka.protocol {
-        Protocol::Plaintext => "plaintext",
-        Protocol::Tls => "ssl",
-        Protocol::SaslPlaintext => "sasl_plaintext",
-        Protocol::SaslTls => "sasl_ssl",
-    };
-    client.set("security.protocol", protocol);
-    for (key, path) in [
-        ("ssl.ca.location", &kafka.ca_file),
-        ("ssl.certificate.location", &kafka.cert_file),
-        ("ssl.key.location", &kafka.key_file),
-    ] {
-        if let Some(path) = path {
-            client.set(key, path.display().to_string());
-        }
+    client.set("security.protocol", kafka.protocol.kafka_name());
+    if let Some(file) = &kafka.ca_file {
+        client.set("ssl.ca.location", file.display().to_string());
     }
-    if let Some(mechanism) = kafka.mechanism {
-        let word = match mechanism {
-            Mechanism::Plain => "PLAIN",
-            Mechanism::ScramSha256 => "SCRAM-SHA-256",
-            Mechanism::ScramSha512 => "SCRAM-SHA-512",
-        };
-        client.set("sasl.mechanism", word);
+    if let Some(certificate) = &kafka.certificate {
+        client
+            .set("ssl.certificate.location", certificate.cert_file.display().to_string())
+            .set("ssl.key.location", certificate.key_file.display().to_string());
     }
-    if let Some(name) = &kafka.username {
-        client.set("sasl.username", name);
-    }
-    if let Some(password) = &kafka.password {
-        client.set("sasl.password", password.expose());
+    if let Some(sasl) = &kafka.sasl {
+        let password = sasl.password.read().map_err(StreamError::Password)?;
+        client
+            .set("sasl.mechanism", sasl.mechanism.kafka_name())
+            .set("sasl.username", &sasl.username)
+            .set("sasl.password", password.reveal());
     }
     client.set_log_level(RDKafkaLogLevel::Notice);
     Ok(client)

@@ -5,6 +5,8 @@
 //! the bytes mean is `snapshot`'s business.
 
 use crate::config::Config;
+use crate::config::Place;
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -64,7 +66,7 @@ impl Vault {
     /// # Errors
     /// Where the place cannot be used.
     pub fn open(config: &Config) -> Result<Self, VaultError> {
-        let url = config.checkpoint.url.clone();
+        let url = shown(&config.checkpoint.place);
         let place = |reason: String| VaultError::Place {
             url: url.clone(),
             reason,
@@ -73,7 +75,7 @@ impl Vault {
             .enable_all()
             .build()
             .map_err(|error| place(error.to_string()))?;
-        let (store, base) = store_at(&url).map_err(place)?;
+        let (store, base) = store_at(&config.checkpoint.place).map_err(place)?;
         let vault = Self {
             store,
             prefix: Path::from(format!("{base}{}", config.topics.log)),
@@ -150,7 +152,7 @@ impl Vault {
     ///
     /// # Errors
     /// Where it cannot be written. One that cannot be removed is only logged.
-    pub fn put(&self, partition: i32, offset: i64, bytes: Vec<u8>) -> Result<(), VaultError> {
+    pub fn put(&self, partition: i32, offset: i64, bytes: Bytes) -> Result<(), VaultError> {
         let name = self.name(partition, offset);
         let written = self.runtime.block_on(async {
             if bytes.len() <= PART_BYTES {
@@ -160,7 +162,7 @@ impl Vault {
             let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
             for part in bytes.chunks(PART_BYTES) {
                 parts.wait_for_capacity(PARTS).await?;
-                parts.write(part);
+                parts.put(bytes.slice_ref(part));
             }
             parts.finish().await.map(drop)
         });
@@ -182,24 +184,33 @@ impl Vault {
     }
 }
 
-/// The store that a URL or folder means, and the prefix within it.
-fn store_at(url: &str) -> Result<(Arc<dyn ObjectStore>, String), String> {
-    if let Some(rest) = url.strip_prefix("s3://") {
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let store = AmazonS3Builder::from_env()
-            .with_bucket_name(bucket)
-            .build()
-            .map_err(|error| error.to_string())?;
-        let prefix = prefix.trim_end_matches('/');
-        let base = if prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{prefix}/")
-        };
-        return Ok((Arc::new(store), base));
+/// The store that a place means, and the prefix within it.
+fn store_at(place: &Place) -> Result<(Arc<dyn ObjectStore>, String), String> {
+    match place {
+        Place::Bucket { bucket, prefix } => {
+            let store = AmazonS3Builder::from_env()
+                .with_bucket_name(bucket)
+                .build()
+                .map_err(|error| error.to_string())?;
+            let base = if prefix.is_empty() {
+                String::new()
+            } else {
+                format!("{prefix}/")
+            };
+            Ok((Arc::new(store), base))
+        }
+        Place::Folder(folder) => {
+            std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+            let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| error.to_string())?;
+            Ok((Arc::new(store), String::new()))
+        }
     }
-    let folder = url.strip_prefix("file://").unwrap_or(url);
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| error.to_string())?;
-    Ok((Arc::new(store.with_automatic_cleanup(false)), String::new()))
+}
+
+/// A place as people write it.
+fn shown(place: &Place) -> String {
+    match place {
+        Place::Bucket { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+        Place::Folder(folder) => folder.display().to_string(),
+    }
 }
