@@ -7,7 +7,7 @@ use crate::clock::Stopwatch;
 use crate::config::{Config, Role};
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
-use crate::http;
+use crate::http::{self, Limits};
 use crate::rulebook::{self, Loaded};
 use crate::stream::reader::Reader;
 use crate::stream::send::{Parcel, Sender};
@@ -68,8 +68,13 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         config.run.roles.contains(&Role::Score),
     );
     parts.readiness.unmet("started", "the monitor is starting".to_owned());
-    let served = http::serve(config.http.listen, &parts.metrics, &parts.readiness)
-        .map_err(|error| StreamError::Thread(error.to_string()))?;
+    let served = http::serve(
+        config.http.listen,
+        Limits::default(),
+        Arc::clone(&parts.metrics),
+        Arc::clone(&parts.readiness),
+    )
+    .map_err(|error| StreamError::Port(error.to_string()))?;
     tracing::info!(address = %served.address(), "serving /livez, /readyz and /metrics");
     let there = client::partitions(&config)?;
     let needed = topics::wanted(&config);
@@ -79,7 +84,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     let sender = Sender::new(&config, &parts.metrics)?;
     let record = book::write(&parts.loaded);
     let prepared = Arc::new(Prepared::new(parts.loaded.book));
-    parts.metrics.set_ruleset(&prepared.version);
+    parts.metrics.ruleset(&prepared.version);
     if intake {
         enact(&config, &sender, partitions, &prepared.version, &record)?;
     }
@@ -191,7 +196,7 @@ impl Watch<'_> {
     fn reload(&mut self) {
         match rulebook::chosen(self.rules) {
             Err(problems) => {
-                self.metrics.reloaded(false);
+                self.metrics.rulebook_reloads.add("refused", 1);
                 tracing::error!("the new rule book is refused, `{}` stays in force:\n{problems}", self.version);
             }
             Ok(loaded) => {
@@ -199,13 +204,13 @@ impl Watch<'_> {
                 let version = loaded.book.version.clone();
                 match enact(self.config, self.sender, self.partitions, &version, &record) {
                     Ok(()) => {
-                        self.metrics.reloaded(true);
-                        self.metrics.set_ruleset(&version);
+                        self.metrics.rulebook_reloads.add("accepted", 1);
+                        self.metrics.ruleset(&version);
                         tracing::info!(%version, "the new rule book is in the log");
                         self.version = version;
                     }
                     Err(error) => {
-                        self.metrics.reloaded(false);
+                        self.metrics.rulebook_reloads.add("refused", 1);
                         tracing::error!(%error, "the new rule book is not in the log");
                     }
                 }

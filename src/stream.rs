@@ -8,7 +8,9 @@
 pub mod append;
 pub mod book;
 pub mod client;
+pub mod desk;
 pub mod embedded;
+pub mod gate;
 pub mod hand;
 pub mod keep;
 pub mod letters;
@@ -152,6 +154,11 @@ pub enum StreamError {
         /// What the client said.
         source: KafkaError,
     },
+    /// The port for `/livez`, `/readyz` and `/metrics`.
+    #[error(
+        "{0}\n  = help: free the port, or name another address as `http.listen`"
+    )]
+    Port(String),
     /// A thread could not be had, or ended before its time.
     #[error("a scoring thread stopped unexpectedly: {0}")]
     Thread(String),

@@ -6,6 +6,7 @@
 
 use crate::clock::Stopwatch;
 use crate::config::Start;
+use crate::domain::codes::Advice;
 use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
 use crate::stream::book::Library;
@@ -160,7 +161,8 @@ impl<'g> Hand<'g> {
             }
         }
         ticket.settle();
-        self.ground.metrics.batch_size.observe(batch.len());
+        let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        self.ground.metrics.batch_size.observe(size);
         done
     }
 
@@ -309,17 +311,22 @@ impl<'g> Hand<'g> {
 }
 
 fn add(metrics: &Metrics, tally: &Tally) {
-    metrics.add_scored(tally.applied, tally.duplicates, tally.repeats, tally.late);
+    metrics.events.add("applied", tally.applied);
+    metrics.events.add("duplicate", tally.duplicates);
+    metrics.events.add("repeat", tally.repeats);
+    metrics.late.fetch_add(tally.late, Ordering::Relaxed);
     metrics.unknown_codes.fetch_add(tally.unknown_codes, Ordering::Relaxed);
     metrics.lost_ranges.fetch_add(tally.gaps, Ordering::Relaxed);
-    metrics.add_decisions(tally.actions);
+    for (action, count) in Advice::WORDS.iter().zip(tally.actions) {
+        metrics.decisions.add(action, count);
+    }
     for reason in &tally.rejects {
-        metrics.add_reject(reason);
+        metrics.rejects.add(reason, 1);
     }
     for severity in &tally.alerts {
-        metrics.add_alert(severity);
+        metrics.alerts.add(severity, 1);
     }
     for state in &tally.holds {
-        metrics.add_hold(state);
+        metrics.holds.add(state, 1);
     }
 }

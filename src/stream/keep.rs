@@ -4,7 +4,7 @@
 //! swallow the effects in between after a crash. Where the vault refuses, consumption stops, all
 //! is said, and it goes on by itself when the vault takes the snapshot (FAULTS, disk full).
 
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::stream::hand::Snapshot;
 use crate::stream::vault::Vault;
 use crate::telemetry::{Metrics, Readiness};
@@ -94,7 +94,7 @@ fn publish(
             Ok(()) => {
                 committed.stuck.store(false, Ordering::Relaxed);
                 readiness.met("checkpoint");
-                metrics.checkpointed(partition, next);
+                metrics.saved(partition, clock::now_ms());
                 return;
             }
             Err(error) => {
