@@ -5,6 +5,7 @@
 
 pub mod explain;
 pub mod rules;
+pub mod simulate;
 
 use crate::app;
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +31,8 @@ pub enum Command {
     /// Check, test, explain and cost a rule book
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Make a labelled population of cardholders, with fraud and honest look-alikes in it
+    Simulate(simulate::Simulate),
 }
 
 /// Options of `varsel demo`.
@@ -100,6 +103,7 @@ pub fn run(cli: &Cli) -> u8 {
             err = io::stderr().lock();
             result
         }
+        Command::Simulate(options) => simulate::run(options, &mut err),
         Command::Demo(options) => app::demo(options, &mut out, &mut err),
     };
     match done {

@@ -19,6 +19,7 @@ pub mod intake;
 pub mod problem;
 pub mod replay;
 pub mod rulebook;
+pub mod simulate;
 
 /// Records are one small allocation each and change size often: a tenth of the engine's time went
 /// to the C library's allocator before.
