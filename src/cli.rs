@@ -6,6 +6,7 @@
 pub mod explain;
 pub mod live;
 pub mod rules;
+pub mod simulate;
 
 use crate::app;
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +39,8 @@ pub enum Command {
     /// Check, test, explain and cost a rule book
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Make a labelled population of cardholders, with fraud and honest look-alikes in it
+    Simulate(simulate::Simulate),
 }
 
 /// Options of `varsel demo`.
@@ -117,6 +120,7 @@ pub fn run(cli: &Cli) -> u8 {
         }
         Command::Topics(options) => live::topics(options, &mut out, &mut err),
         Command::DeadLetters(what) => live::dead_letters(what, &mut out, &mut err),
+        Command::Simulate(options) => simulate::run(options, &mut err),
         Command::Demo(options) => app::demo(options, &mut out, &mut err),
     };
     match done {

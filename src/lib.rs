@@ -22,6 +22,7 @@ pub mod live;
 pub mod problem;
 pub mod replay;
 pub mod rulebook;
+pub mod simulate;
 pub mod stream;
 pub mod telemetry;
 
