@@ -16,10 +16,12 @@ pub mod encode;
 pub mod engine;
 pub mod expr;
 pub mod geo;
+pub mod http;
 pub mod intake;
 pub mod problem;
 pub mod replay;
 pub mod rulebook;
+pub mod telemetry;
 
 /// Records are one small allocation each and change size often: a tenth of the engine's time went
 /// to the C library's allocator before.

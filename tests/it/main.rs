@@ -18,5 +18,6 @@ mod determinism;
 mod expr_oracle;
 mod generate;
 mod golden;
+mod golden_config;
 mod golden_errors;
 mod reference;
