@@ -16,6 +16,9 @@ const MAX_SYNTAX_FAULTS: usize = 20;
 /// Keys that may hold a secret have one of these in their name, unless they end in `_file` or `_env`.
 const SECRET_WORDS: [&str; 5] = ["passw", "passphrase", "secret", "token", "credential"];
 
+/// A key that is known only so that it can be refused with better words.
+pub const LITERAL: &str = "password";
+
 /// A value and where it stands (bytes).
 #[derive(Debug, Clone)]
 pub struct Given<T> {
@@ -57,9 +60,14 @@ impl<'t> Sheet<'t> {
             sheet.torn = true;
             let at = error.span().unwrap_or(text.len()..text.len());
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            let message = message.trim_end_matches(", expected nothing");
             let line = line_around(&rest, at.start);
-            sheet.fault(at, format!("this is not TOML: {message}"), None);
             let content = rest.get(line.clone()).unwrap_or_default().trim();
+            let is_bare = content
+                .split_once('=')
+                .is_some_and(|(_, value)| !value.contains(['"', '\'', '[', '{']));
+            let help = is_bare.then_some("a text stands in quotes, `\"…\"`, a number in digits");
+            sheet.fault(at, format!("this is not TOML: {message}"), help);
             if content.is_empty() || content.starts_with('[') || content.contains("\"\"\"") {
                 break;
             }
@@ -122,7 +130,7 @@ impl<'t> Sheet<'t> {
         let help = match (closest(key, here.iter().copied()), elsewhere) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some((other, _))) => format!("`{key}` stands in the table `[{other}]`"),
-            (None, None) => format!("known here: {}", here.join(", ")),
+            (None, None) => format!("known here: {}", listed(&here)),
         };
         let what = match home {
             None => format!("unknown table or key `{key}`"),
@@ -359,6 +367,12 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
         }
         Some(Given { value: path, at })
     }
+}
+
+/// The keys that may be there, without those that are known only to be refused well.
+fn listed(keys: &[&str]) -> String {
+    let offered: Vec<&str> = keys.iter().copied().filter(|key| *key != LITERAL).collect();
+    offered.join(", ")
 }
 
 fn kind(item: &Item) -> &'static str {

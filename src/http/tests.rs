@@ -1,4 +1,6 @@
 //! Tests of the port over real sockets: pages, bounds, the end.
+//!
+//! What the pages count is tested where it is counted.
 
 use super::*;
 use std::io::{Read, Write};
