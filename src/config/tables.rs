@@ -1,6 +1,7 @@
 //! Each table of `varsel.toml`: its keys, their bounds and defaults, and what must agree with what.
 //!
-//! `[kafka]` stands in `kafka.rs`, having the most to agree on. How a value is found in the text and how a fault is drawn stands in `sheet.rs`.
+//! `[kafka]` stands in `kafka.rs`, having the most to agree on; how a value is found in the text and how a fault is
+//! drawn stands in `sheet.rs`. `varsel.example.toml` shows all of it, and a test holds it to that.
 
 use super::sheet::{Given, Part, Sheet};
 use super::{

@@ -25,48 +25,37 @@ fn bootstrap_alone_makes_the_defaults() {
 }
 
 #[test]
-fn defaults_written_out_say_the_same() {
-    let text = r#"
-        [kafka]
-        bootstrap = "127.0.0.1:9092"
-        protocol = "plaintext"
-        [topics]
-        sources = ["bank.authorizations", "bank.threeds", "bank.eid", "bank.cardholders", "bank.dispositions"]
-        log = "varsel.log"
-        decisions = "varsel.decisions"
-        alerts = "varsel.alerts"
-        holds = "varsel.holds"
-        dead_letters = "varsel.dead-letters"
-        bindings = "varsel.bindings"
-        owners = "varsel.owners"
-        partitions = 12
-        replication = 1
-        retention = "14d"
-        [run]
-        roles = ["intake", "score"]
-        group = "varsel"
-        static_membership = false
-        session_timeout = "10s"
-        start = "earliest"
-        threads = 2
-        accept_loss = false
-        [checkpoint]
-        url = "./varsel-state"
-        every = "30s"
-        keep = 3
-        [http]
-        listen = "127.0.0.1:8089"
-        [bounds]
-        lag_ready = "30s"
-        in_flight = 65536
-        [log]
-        level = "info"
-        format = "json"
-    "#;
-    assert_eq!(
-        Config::parse("varsel.toml", text).unwrap(),
-        Config::default_for("127.0.0.1:9092")
-    );
+fn the_example_says_the_defaults_and_names_every_key() {
+    let text = include_str!("../../varsel.example.toml");
+    let config = Config::parse("varsel.example.toml", text).unwrap();
+    assert_eq!(config, Config::default_for("127.0.0.1:9092"));
+
+    // With a fault in each table, what is told lists the keys: each must stand in the example, also behind a `#`.
+    let tables = [
+        "kafka",
+        "topics",
+        "run",
+        "rules",
+        "geo",
+        "checkpoint",
+        "http",
+        "bounds",
+        "log",
+    ];
+    let faulty: String = tables
+        .iter()
+        .map(|table| format!("[{table}]\nxxxxxxxxxxxx = 1\n"))
+        .collect();
+    let told = faults(&faulty);
+    let lists: Vec<&str> = told
+        .lines()
+        .filter_map(|line| line.split_once("known here: "))
+        .map(|(_, list)| list)
+        .collect();
+    assert_eq!(lists.len(), tables.len());
+    for key in lists.iter().flat_map(|list| list.split(", ")) {
+        assert!(text.contains(&format!("{key} = ")), "`{key}`");
+    }
 }
 
 /// A page on which every key is given and differs from its default, and a file for each that it names.
