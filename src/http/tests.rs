@@ -92,6 +92,27 @@ fn the_pages_answer_over_a_socket() {
 }
 
 #[test]
+fn a_page_longer_than_any_head_comes_whole() {
+    let house = house(Limits {
+        head_bytes: 0,
+        ..Limits::default()
+    });
+    for partition in 0..10_000 {
+        house
+            .metrics
+            .lag_records
+            .set(&["varsel.log", &partition.to_string()], 7);
+    }
+    let (status, head, body) = get(&house.server, "/metrics");
+    assert_eq!(status, 200);
+    assert!(
+        head.contains(&format!("content-length: {}", body.len())),
+        "{head}"
+    );
+    assert_eq!(body.matches("varsel_lag_records{").count(), 10_000);
+}
+
+#[test]
 fn readiness_says_why_not_and_then_that_it_is() {
     let house = house(Limits::default());
     house.readiness.unmet("restored", "partition \"3\" of 12");
