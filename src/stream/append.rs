@@ -25,7 +25,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What intake needs from the rest of the process.
@@ -65,6 +65,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
+    /// Set when nobody will carry out changes any more.
+    pub closing: AtomicBool,
     troubles: Troubles,
 }
 
@@ -94,6 +96,13 @@ impl ConsumerContext for Ear {
         error: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
+        if self.closing.load(Ordering::Relaxed) {
+            // Nobody polls any more: all is settled, and the client only wants to hear it.
+            if let Err(error) = consumer.incremental_unassign(list) {
+                tracing::warn!(%error, "partitions cannot be given back");
+            }
+            return;
+        }
         let partitions = list
             .elements()
             .iter()
@@ -127,14 +136,18 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     consumer
         .subscribe(&topics)
         .map_err(StreamError::client("subscribe to the sources"))?;
-    Gate::new(needs, &consumer, intake, bindings).turn()
+    let result = Gate::new(needs, &consumer, intake, bindings).turn();
+    consumer.context().closing.store(true, Ordering::Relaxed);
+    result
 }
 
 /// Takes up a binding that another life or instance has made.
 pub fn adopt(intake: &mut Intake, message: &BorrowedMessage<'_>) {
     let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
     let card = key.and_then(|key| u64::from_str_radix(key, 16).ok());
-    let bound = message.payload().and_then(|value| serde_json::from_slice::<Bound>(value).ok());
+    let bound = message
+        .payload()
+        .and_then(|value| serde_json::from_slice::<Bound>(value).ok());
     if let (Some(card), Some(bound)) = (card, bound) {
         intake.adopt(Fingerprint(card), &bound.cardholder);
     }
@@ -150,7 +163,11 @@ pub fn headers(event: &Event, position: &[u8], trace: Option<&[u8]>, now_ms: i64
         headers = records::with(headers, records::HOLDER, b"card");
     }
     if event.place != Place::default() {
-        headers = records::with(headers, records::PLACE, records::write_place(event.place).as_bytes());
+        headers = records::with(
+            headers,
+            records::PLACE,
+            records::write_place(event.place).as_bytes(),
+        );
     }
     if event.received_at_ms.is_none() {
         headers = records::with(headers, records::RECEIVED, now_ms.to_string().as_bytes());
