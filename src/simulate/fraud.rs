@@ -16,7 +16,7 @@ const fn pattern(name: &'static str, says: &'static str, tell: fn(&mut Scene<'_>
 }
 
 /// All patterns, in the order in which they take their turns.
-pub const PATTERNS: [Story; 22] = [
+pub const PATTERNS: [Story; 24] = [
     pattern(
         "over-balance-then-eid-abroad",
         "Transfers over the balance, perhaps one without 3-D Secure, and a day later one approved by eID from abroad: the case of 2018",
@@ -121,6 +121,16 @@ pub const PATTERNS: [Story; 22] = [
         "telephone-orders",
         "Telephone orders with stolen card data",
         telephone,
+    ),
+    pattern(
+        "wallet-on-another-phone",
+        "The card is put into a wallet on the fraudster's phone, and taps in shop after shop for large sums",
+        wallet,
+    ),
+    pattern(
+        "transfers-kept-small",
+        "Transfers below every threshold, over days, each by a method that the log does not name",
+        kept_small,
     ),
     pattern(
         "stolen-card-tapped",
@@ -581,6 +591,27 @@ fn tapped(s: &mut Scene<'_>) {
     }
     let shop = once("guld", "Guld og Ure", "5944", 0);
     s.pay(&Payment::present(shop, 890_000, "chip_pin").answered("55"));
+}
+
+fn wallet(s: &mut Scene<'_>) {
+    for _ in 0..s.dice.between(3, 8) {
+        let (branch, ore) = (s.dice.below(300) + 1, kroner(s, 1_500, 9_000));
+        let shop = *s.dice.pick(&[
+            once("elgros-butik", "Elgrossisten Butik", "5732", 0),
+            once("gavekort", "Gavekortshoppen", "5947", 0),
+            once("guld", "Guld og Ure", "5944", 0),
+        ]);
+        s.pay(&Payment::present(shop.branch(branch), ore, "wallet").answered("00"));
+        s.wait_min(10, 120);
+    }
+}
+
+fn kept_small(s: &mut Scene<'_>) {
+    for _ in 0..s.dice.between(3, 7) {
+        let (shop, ore) = (any_transfer(s), kroner(s, 400, 1_900));
+        attempt(s, shop, ore, "00");
+        s.wait_min(8 * 60, 30 * 60);
+    }
 }
 
 /// It is found out: the card is blocked and replaced, phone and eID are put right, and the disputes label the payments.

@@ -20,3 +20,4 @@ mod generate;
 mod golden;
 mod golden_errors;
 mod reference;
+mod simulate;
