@@ -376,7 +376,8 @@ impl<'a> Scene<'a> {
     /// What is said later of a payment.
     pub fn disposition(&mut self, payment: &str, verdict: &str, by: &str, reason: &str) {
         let (mut line, id) = self.begin("disposition", "d-");
-        self.whose(&mut line, false);
+        line.text("card", &self.person.card(self.at_ms));
+        line.text("cardholder", &self.person.key());
         line.raw("subject", &format!("{{\"event\":\"{payment}\"}}"));
         line.text("verdict", verdict);
         line.text("by", by);
