@@ -22,3 +22,4 @@ mod golden_config;
 mod golden_errors;
 mod live;
 mod reference;
+mod simulate;
