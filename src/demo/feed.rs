@@ -189,7 +189,6 @@ fn people(days: u32, seed: u64) -> Peekable<Population> {
         // Far more than in life, so that a few days show something.
         fraud: 600,
         stories: 1_000,
-        ..Settings::default()
     };
     Population::new(&settings).peekable()
 }

@@ -54,6 +54,7 @@ pub struct Bound {
     pub cardholder: String,
 }
 
+/// A change of which source partitions are ours.
 #[derive(Debug)]
 pub enum Change {
     /// These are ours from now on.
@@ -62,6 +63,7 @@ pub enum Change {
     Revoke(Vec<(String, i32)>, bool),
 }
 
+/// What the client tells us between polls.
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,

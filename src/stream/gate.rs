@@ -61,6 +61,7 @@ pub struct Gate<'m> {
     trails: BTreeMap<Lane, Trail>,
     sent: BTreeMap<Lane, i64>,
     decoder: Decoder,
+    #[expect(clippy::vec_box, reason = "the boxes go out into lanes and come back")]
     spare: Vec<Box<Event>>,
     commits: Stopwatch,
     look: Stopwatch,
