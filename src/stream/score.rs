@@ -12,6 +12,7 @@ use crate::stream::desk::{BATCH, Desk};
 use crate::stream::hand::{Ground, Hand, Said, Snapshot, Task};
 use crate::stream::keep::{Committed, keep};
 use crate::stream::send::Sender;
+use crate::stream::sentinel::Sentinel;
 use crate::stream::shard::{Bench, Names};
 use crate::stream::vault::Vault;
 use crate::telemetry::{Metrics, Readiness};
@@ -61,6 +62,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
+    /// Set when a commit was refused: what it said must be said again.
+    pub commit_failed: AtomicBool,
     /// Set when nobody will carry out changes any more.
     pub closing: AtomicBool,
     /// What is committed.
@@ -122,7 +125,8 @@ impl ConsumerContext for Ear {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a commit was refused; what follows it will repeat it")
+                self.commit_failed.store(true, Ordering::Relaxed);
+                tracing::warn!(%error, "a commit was refused; it will be tried again");
             }
         }
     }
@@ -143,6 +147,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     consumer
         .subscribe(&[&config.topics.log])
         .map_err(StreamError::client("subscribe to the log"))?;
+    let sentinel = Arc::new(Sentinel::new(config.run.session_timeout));
     let (snapshots, to_keep) = sync_channel::<Snapshot>(1);
     let ground = Ground {
         prepared: Arc::clone(&needs.prepared),
@@ -152,6 +157,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         start: config.run.start,
         group: format!("{}-score", config.run.group),
         every: config.checkpoint.every,
+        sentinel: Arc::clone(&sentinel),
         snapshots,
     };
     let names = Arc::new(Names {
@@ -164,6 +170,8 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     std::thread::scope(|scope| {
         let (vault, committed) = (&*vault, &*committed);
         let (metrics, readiness) = (&*needs.metrics, &*needs.readiness);
+        let watched = &*sentinel;
+        scope.spawn(move || watched.watch(&committed.over));
         scope.spawn(move || keep(&to_keep, vault, committed, metrics, readiness));
         let ground = ground;
         let result = std::thread::scope(|inner| {
@@ -176,6 +184,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                     &needs.sender,
                     &ground.library,
                     config.run.accept_loss,
+                    &sentinel,
                 );
                 let hand = Hand::new(&ground, bench);
                 let say: SyncSender<Said> = say.clone();

@@ -16,7 +16,9 @@ use crate::stream::StreamError;
 use crate::stream::book::Library;
 use crate::stream::records::{self, Kind, Told};
 use crate::stream::send::{Parcel, Sender};
+use crate::stream::sentinel::Sentinel;
 use crate::stream::snapshot::{SnapshotError, Standing};
+use crate::stream::tally::Tally;
 use crate::stream::tickets::{Ticket, Trail};
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
 use std::fmt;
@@ -52,6 +54,8 @@ pub struct Bench {
     pub library: Arc<Library>,
     /// The operator accepts gaps.
     pub accept_loss: bool,
+    /// Whether we still own what we think we own.
+    pub sentinel: Arc<Sentinel>,
     /// Counts since they were last taken.
     pub tally: Tally,
     decoder: Decoder,
@@ -78,35 +82,6 @@ enum What {
     Control,
 }
 
-/// Counts of a thread, added to the metrics batch by batch.
-#[derive(Debug, Default, Clone)]
-pub struct Tally {
-    /// Records taken from the log.
-    pub records: u64,
-    /// Events applied.
-    pub applied: u64,
-    /// Duplicates by id.
-    pub duplicates: u64,
-    /// Source records that the log had already.
-    pub repeats: u64,
-    /// Late events.
-    pub late: u64,
-    /// Unknown codes.
-    pub unknown_codes: u64,
-    /// Refused records, by reason.
-    pub rejects: Vec<&'static str>,
-    /// Decisions by action: allow, step up, decline.
-    pub actions: [u64; 3],
-    /// Alert lines by severity.
-    pub alerts: Vec<&'static str>,
-    /// Hold lines by state.
-    pub holds: Vec<&'static str>,
-    /// Ranges of the log that are lost.
-    pub gaps: u64,
-    /// Event time of the newest event, in milliseconds.
-    pub newest_ms: i64,
-}
-
 impl Bench {
     /// A thread's bench.
     pub fn new(
@@ -114,12 +89,14 @@ impl Bench {
         sender: &Sender,
         library: &Arc<Library>,
         accept_loss: bool,
+        sentinel: &Arc<Sentinel>,
     ) -> Self {
         Self {
             names: Arc::clone(names),
             sender: sender.clone(),
             library: Arc::clone(library),
             accept_loss,
+            sentinel: Arc::clone(sentinel),
             tally: Tally::default(),
             decoder: Decoder::default(),
             events: (0..RUN).map(|_| Slot::default()).collect(),
@@ -410,7 +387,7 @@ impl Shard {
                 }
                 let mut effects = std::mem::take(&mut bench.effects);
                 self.engine.tick(at_ms, &mut effects);
-                let done = perform_all(&effects, perform, None, bench, ticket);
+                let done = perform_all(&effects, perform, self.at(message), None, bench, ticket);
                 effects.clear();
                 bench.effects = effects;
                 done
@@ -482,7 +459,19 @@ impl Shard {
                 bench.sender.send(parcel, ticket)?;
             }
         }
-        perform_all(&outcome.effects, perform, trace, bench, ticket)
+        perform_all(
+            &outcome.effects,
+            perform,
+            self.at(message),
+            trace,
+            bench,
+            ticket,
+        )
+    }
+
+    /// Partition and offset of a record.
+    fn at(&self, message: &BorrowedMessage<'_>) -> (i32, i64) {
+        (self.standing.partition, message.offset())
     }
 
     /// A rule book comes into force.
@@ -538,6 +527,7 @@ fn complete(event: &mut Event, message: &BorrowedMessage<'_>, told: &Told<'_>) {
 fn perform_all(
     effects: &[Effect],
     perform: bool,
+    at: (i32, i64),
     trace: Option<&[u8]>,
     bench: &mut Bench,
     ticket: &Arc<Ticket>,
@@ -559,12 +549,16 @@ fn perform_all(
             }
         };
         if perform {
+            // Of a hold and an alert the last line counts: an old one must not follow a new one.
+            bench.sentinel.check()?;
+            let position = records::position(&bench.names.log, at.0, at.1);
+            let headers = headers(trace).unwrap_or_default();
             let parcel = Parcel {
                 topic,
                 partition: None,
                 key,
                 value: trimmed(&bench.line),
-                headers: headers(trace),
+                headers: Some(records::with(headers, records::SOURCE, position.as_bytes())),
             };
             bench.sender.send(parcel, ticket)?;
         }
