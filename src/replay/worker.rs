@@ -8,7 +8,6 @@ use crate::domain::ids::Fingerprint;
 use crate::domain::outcome::Effect;
 use crate::encode;
 use crate::engine::{Applied, Engine, Outcome};
-use std::fmt;
 use std::sync::Arc;
 
 /// One entry of a batch.
@@ -48,9 +47,26 @@ pub struct Position {
     pub line: u64,
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+/// The text of positions: the file's name stays while only the line changes.
+#[derive(Debug, Default)]
+pub struct Place {
+    file: Arc<str>,
+    text: String,
+}
+
+impl Place {
+    /// The text of a position, `file:line`.
+    pub fn of(&mut self, position: &Position) -> &str {
+        if self.text.is_empty() || !Arc::ptr_eq(&self.file, &position.file) {
+            self.file = Arc::clone(&position.file);
+            self.text.clear();
+            self.text.push_str(&self.file);
+            self.text.push(':');
+        }
+        self.text.truncate(self.file.len() + 1);
+        self.text
+            .push_str(itoa::Buffer::new().format(position.line));
+        &self.text
     }
 }
 

@@ -24,7 +24,7 @@ use varsel::domain::outcome::{Decision, Effect};
 use varsel::encode;
 use varsel::engine::{Engine, Outcome};
 use varsel::intake::Intake;
-use varsel::replay::worker::{self, Batch, Item, Position, Work};
+use varsel::replay::worker::{self, Batch, Item, Place, Position, Work};
 
 /// The stages, in order.
 const STAGES: [&str; 4] = ["decode", "intake", "engine", "encode"];
@@ -214,9 +214,16 @@ impl Way {
         let t3 = thread_cpu_time();
         self.out.clear();
         let version = Arc::clone(&self.engine.prepared().version);
+        let mut place = Place::default();
         for (index, decision) in self.decisions.drain(..) {
             if let Some(Work::Event(event, position)) = self.items.get(index).map(|i| &i.work) {
-                encode::decision(&mut self.out, event, &decision, &version, position);
+                encode::decision(
+                    &mut self.out,
+                    event,
+                    &decision,
+                    &version,
+                    place.of(position),
+                );
             }
         }
         self.bytes_out += u64::try_from(self.out.len()).unwrap_or(0);
