@@ -9,6 +9,7 @@ mod field;
 mod fields;
 mod moment;
 mod pan;
+mod shape;
 mod string;
 mod walk;
 

@@ -5,10 +5,7 @@
 //! is kept, and by whatever writes text out. It says yes or no, and never which digits.
 
 /// The fewest digits of a card number.
-const SHORTEST: usize = 13;
-/// The same, as tokens count.
-pub(super) const SHORTEST_TOKEN: u32 = 13;
-const _: () = assert!(SHORTEST_TOKEN as usize == SHORTEST);
+pub(super) const SHORTEST: usize = 13;
 /// The most digits of a card number.
 const LONGEST: u32 = 19;
 /// One bit for each count of digits back to which a group may have begun, 0 to [`LONGEST`].

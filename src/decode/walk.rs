@@ -7,8 +7,9 @@
 
 use super::Code;
 use super::field::{Field, OPENINGS, Scope, is_amount, set};
-use super::pan::{SHORTEST_TOKEN, contains_card_number, number_contains_card_number};
-use super::string::{is_plain, quote_after};
+use super::pan::{SHORTEST, contains_card_number, number_contains_card_number};
+use super::shape::{Look, Shapes};
+use super::string::quote_after;
 use crate::domain::codes::{EventType, Message};
 
 /// Objects and arrays within each other, the record itself included: the contract needs two, the
@@ -17,12 +18,12 @@ const MAX_DEPTH: u32 = 32;
 /// Up to so many keys of one object are compared pair by pair; more are sorted.
 const FEW_KEYS: usize = 8;
 /// Rows of the table of expected keys: type not yet known, 8 types, 5 messages.
-const ROWS: usize = 1 + EventType::ALL.len() + Message::ALL.len();
+pub(super) const ROWS: usize = 1 + EventType::ALL.len() + Message::ALL.len();
 /// Places after which a key is expected: every field, and the openings of the three objects.
 const PLACES: usize = Field::COUNT + 3;
 
 /// The fields that say which keys to expect.
-const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
+pub(super) const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,11 +75,22 @@ impl Token {
         }
     }
 
+    /// Where it begins.
+    #[inline]
+    pub(super) fn start(self) -> usize {
+        usize::try_from(self.start).unwrap_or(usize::MAX)
+    }
+
+    /// The place behind it.
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        usize::try_from(self.end).unwrap_or(usize::MAX)
+    }
+
     /// The piece of a text that it stands in.
     #[inline]
     pub(super) fn of(self, text: &str) -> &str {
-        let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
-        text.get(place(self.start)..place(self.end)).unwrap_or("")
+        text.get(self.start()..self.end()).unwrap_or("")
     }
 }
 
@@ -98,6 +110,7 @@ pub(super) struct Table {
     /// Keys of no field, of the objects that are being read.
     keys: Vec<Token>,
     expected: [[Field; PLACES]; ROWS],
+    shapes: Shapes,
 }
 
 impl Default for Table {
@@ -131,6 +144,7 @@ impl Default for Table {
             duplicate: false,
             keys: Vec::new(),
             expected,
+            shapes: Shapes::default(),
         }
     }
 }
@@ -153,11 +167,27 @@ impl Table {
         self.duplicate = false;
         self.unescaped.clear();
         self.keys.clear();
+        let look = Look::of(text.as_bytes());
+        if look.is_plain {
+            if let Some(seen) = self.shapes.follow(text, look, &mut self.tokens) {
+                self.seen = seen;
+                return Ok(());
+            }
+            self.walk(text, true)?;
+            if self.unknown == 0 {
+                self.shapes.learn(text, self.seen, &self.tokens);
+            }
+            return Ok(());
+        }
+        self.walk(text, false)
+    }
+
+    fn walk(&mut self, text: &str, plain: bool) -> Result<(), Code> {
         let mut walk = Walk {
             text,
             bytes: text.as_bytes(),
             at: 0,
-            plain: is_plain(text.as_bytes()),
+            plain,
             keeps: false,
             row: 0,
             table: self,
@@ -187,6 +217,16 @@ impl Table {
 }
 
 pub(super) const MALFORMED: Code = Code::MalformedJson;
+
+/// The row of a type or a message: their records have their keys in different orders.
+pub(super) fn row_of(field: Field, word: &str) -> usize {
+    let row = if field == Field::Type {
+        EventType::parse(word).map(|kind| usize::from(kind.code()))
+    } else {
+        Message::parse(word).map(|known| EventType::ALL.len() + usize::from(known.code()))
+    };
+    row.unwrap_or(0)
+}
 
 /// Where a run of expected members stopped, and after which field the next is expected.
 enum Run {
@@ -219,7 +259,7 @@ fn digits_of_amount(bytes: &[u8], start: usize) -> Option<(Token, usize)> {
 /// The guard for text that stands in the record.
 #[inline(always)]
 fn holds_card_number(token: Token, text: &str) -> bool {
-    token.end - token.start >= SHORTEST_TOKEN && contains_card_number(token.of(text))
+    token.end() - token.start() >= SHORTEST && contains_card_number(token.of(text))
 }
 
 /// A record while it is read.
@@ -394,15 +434,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Records of different types and messages have their keys in different orders.
     fn set_row(&mut self, field: Field, token: Token) {
-        let word = self.text_of(token);
-        let row = if field == Field::Type {
-            EventType::parse(word).map(|kind| usize::from(kind.code()))
-        } else {
-            Message::parse(word).map(|known| EventType::ALL.len() + usize::from(known.code()))
-        };
-        self.row = row.unwrap_or(0);
+        self.row = row_of(field, self.text_of(token));
     }
 
     #[inline]

@@ -1,0 +1,299 @@
+//! Shapes: records like earlier ones are read by comparing what stands between their values.
+//!
+//! From a record that `walk.rs` has read, the pieces between its values are kept, and which may
+//! follow which. A later record of the same pieces has the same outline, so that only its values
+//! are left to be found. What is not so, down to the last byte, is left to `walk.rs`, which has
+//! the last word: no answer depends on what is remembered here.
+
+use super::field::{Field, Opening};
+use super::pan::{SHORTEST, contains_card_number};
+use super::string::quote_after;
+use super::walk::{Kind, ROWS, SETS_ROW, Token, row_of};
+
+/// Bytes that are looked at together: no more than one byte can count.
+const BLOCK: usize = 192;
+const _: () = assert!(BLOCK <= u8::MAX as usize);
+/// The longest piece between two values: the longest key with its brace and quotes.
+const MAX_PIECE: usize = Opening::MAX;
+/// Pieces that may follow one value; a fifth takes the place of another.
+const WAYS: usize = 4;
+/// All pieces: eight types of events in a few forms each. More of them means a stream of no
+/// shape, and all is forgotten.
+const MAX_STEPS: usize = 1_024;
+/// Where each text has another length.
+const VARIES: usize = usize::MAX;
+
+/// What one look over a record tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// Neither a backslash nor a control character is in it: a string ends at the next quote.
+    pub(super) is_plain: bool,
+    /// How many quotes it has.
+    quotes: usize,
+}
+
+impl Look {
+    /// Looks at every byte.
+    pub(super) fn of(record: &[u8]) -> Self {
+        let (blocks, rest) = record.as_chunks::<BLOCK>();
+        blocks
+            .iter()
+            .map(|block| Self::of_few(block))
+            .fold(Self::of_few(rest), |all, block| Self {
+                is_plain: all.is_plain & block.is_plain,
+                quotes: all.quotes + block.quotes,
+            })
+    }
+
+    /// Without an early return and with sums of one byte, so that the compiler looks at sixteen
+    /// bytes at once.
+    #[inline(always)]
+    fn of_few(bytes: &[u8]) -> Self {
+        let (mut quotes, mut backslashes, mut lowest) = (0_u8, 0_u8, u8::MAX);
+        for byte in bytes {
+            quotes = quotes.wrapping_add(u8::from(*byte == b'"'));
+            backslashes = backslashes.wrapping_add(u8::from(*byte == b'\\'));
+            lowest = lowest.min(*byte);
+        }
+        Self {
+            is_plain: backslashes == 0 && lowest >= b' ',
+            quotes: usize::from(quotes),
+        }
+    }
+}
+
+/// What follows a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Text up to the next quote.
+    Text,
+    /// A whole number.
+    Number,
+    /// `null`, which is part of the piece.
+    Null,
+    /// The end of the record.
+    End,
+}
+
+/// A piece between values, and the value behind it.
+#[derive(Debug)]
+struct Step {
+    piece: Opening,
+    quotes: usize,
+    field: Field,
+    next: Next,
+    /// The object that begins within the piece.
+    opens: Option<Field>,
+    /// How long the text was the last time, or [`VARIES`].
+    length: usize,
+}
+
+/// The pieces of earlier records, and which may follow which value.
+#[derive(Debug, Default)]
+pub(super) struct Shapes {
+    /// Step 0 matches nothing.
+    steps: Vec<Step>,
+    /// By row and field: the steps that may follow its value.
+    ways: Vec<[u16; WAYS]>,
+    order: Vec<Field>,
+}
+
+/// The place of a value in [`Shapes::ways`]; the record's begin comes last of a row.
+const fn node(row: usize, field: Option<Field>) -> usize {
+    row * (Field::COUNT + 1)
+        + match field {
+            Some(field) => field.index(),
+            None => Field::COUNT,
+        }
+}
+
+impl Shapes {
+    /// Reads a plain record, if its shape is known, into the set of its fields and their values.
+    /// Nothing where it is not, or where something has to be looked at more closely.
+    ///
+    /// INVARIANT (one-meaning): the pieces are those of a record that was read, byte for byte, and
+    /// no text has a quote: the pieces have them all, which is checked by their number.
+    pub(super) fn follow(
+        &mut self,
+        text: &str,
+        look: Look,
+        tokens: &mut [Token; Field::COUNT],
+    ) -> Option<u64> {
+        let bytes = text.as_bytes();
+        let mut quotes = look.quotes;
+        let (mut at, mut seen, mut row) = (0, 0, 0);
+        let mut ways = self.ways.get(node(0, None))?;
+        loop {
+            let rest = bytes.get(at..)?;
+            let step = ways
+                .iter()
+                .find(|way| {
+                    self.steps
+                        .get(usize::from(**way))
+                        .is_some_and(|step| step.piece.length_in(rest) > 0)
+                })
+                .and_then(|way| self.steps.get_mut(usize::from(*way)))?;
+            let start = at + step.piece.length();
+            quotes = quotes.checked_sub(step.quotes)?;
+            if let Some(object) = step.opens {
+                tokens[object.index()] = Token::new(start, start, Kind::Object);
+                seen |= object.bit();
+            }
+            let field = step.field;
+            let token = match step.next {
+                Next::Text => step.text(bytes, start)?,
+                Next::Number => number(bytes, start, field)?,
+                Next::Null => Token::new(start, start, Kind::Null),
+                Next::End => {
+                    return (quotes == 0 && start == bytes.len()).then_some(seen);
+                }
+            };
+            if token.kind == Kind::Text {
+                let words = token.of(text);
+                if words.len() >= SHORTEST && contains_card_number(words) {
+                    return None;
+                }
+                if SETS_ROW & field.bit() != 0 {
+                    row = row_of(field, words);
+                }
+            }
+            tokens[field.index()] = token;
+            seen |= field.bit();
+            at = token.end();
+            ways = self.ways.get(node(row, Some(field)))?;
+        }
+    }
+
+    /// Remembers the shape of a record that has been read, if it is one of everyday.
+    #[cold]
+    pub(super) fn learn(&mut self, text: &str, seen: u64, tokens: &[Token; Field::COUNT]) {
+        if self.steps.is_empty() || self.steps.len() >= MAX_STEPS {
+            self.forget();
+        }
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(Field::ALL.iter().filter(|field| seen & field.bit() != 0));
+        order.sort_unstable_by_key(|field| tokens[field.index()].start());
+        self.learn_in_order(text, &order, tokens);
+        self.order = order;
+    }
+
+    fn forget(&mut self) {
+        self.steps.clear();
+        self.ways.clear();
+        self.ways.resize(node(ROWS, None), [0; WAYS]);
+        self.steps.push(Step {
+            piece: Opening::new(b"\0"),
+            quotes: 0,
+            field: Field::Type,
+            next: Next::End,
+            opens: None,
+            length: VARIES,
+        });
+    }
+
+    /// Pieces learned before one that cannot be are true all the same.
+    fn learn_in_order(&mut self, text: &str, order: &[Field], tokens: &[Token]) -> Option<()> {
+        let (mut at, mut row, mut opens) = (0, 0, None);
+        let mut after = node(0, None);
+        for field in order {
+            let token = tokens.get(field.index())?;
+            let (next, end) = match token.kind {
+                Kind::Text => (Next::Text, token.start()),
+                Kind::Integer => (Next::Number, token.start()),
+                Kind::Null => (Next::Null, token.end()),
+                Kind::Object if matches!(field, Field::Merchant | Field::Subject) => {
+                    if opens.replace(*field).is_some() {
+                        return None;
+                    }
+                    continue;
+                }
+                Kind::Object | Kind::Array | Kind::Float | Kind::Bool | Kind::Unescaped => {
+                    return None;
+                }
+            };
+            let length = token.end() - token.start();
+            self.add(
+                after,
+                text.get(at..end)?,
+                *field,
+                next,
+                opens.take(),
+                length,
+            )?;
+            if SETS_ROW & field.bit() != 0 {
+                row = row_of(*field, token.of(text));
+            }
+            after = node(row, Some(*field));
+            at = token.end();
+        }
+        self.add(after, text.get(at..)?, Field::Type, Next::End, opens, 0)
+    }
+
+    fn add(
+        &mut self,
+        after: usize,
+        piece: &str,
+        field: Field,
+        next: Next,
+        opens: Option<Field>,
+        length: usize,
+    ) -> Option<()> {
+        if piece.is_empty() || piece.len() > MAX_PIECE {
+            return None;
+        }
+        let piece = Opening::new(piece.as_bytes());
+        let ways = self.ways.get_mut(after)?;
+        for way in *ways {
+            let step = self.steps.get_mut(usize::from(way))?;
+            if step.piece == piece && (step.field, step.next, step.opens) == (field, next, opens) {
+                if step.length != length {
+                    step.length = VARIES;
+                }
+                return Some(());
+            }
+        }
+        let free = ways.iter().position(|way| *way == 0);
+        let slot = ways.get_mut(free.unwrap_or(self.steps.len() % WAYS))?;
+        *slot = u16::try_from(self.steps.len()).ok()?;
+        let quotes = piece.quotes();
+        self.steps.push(Step {
+            piece,
+            quotes,
+            field,
+            next,
+            opens,
+            length,
+        });
+        Some(())
+    }
+}
+
+impl Step {
+    /// A text, which ends where it ended the last time if a quote is there: whether none came
+    /// before is settled by the number of quotes.
+    #[inline(always)]
+    fn text(&mut self, bytes: &[u8], start: usize) -> Option<Token> {
+        let guess = start.saturating_add(self.length);
+        let end = if bytes.get(guess) == Some(&b'"') {
+            guess
+        } else {
+            self.length = VARIES;
+            quote_after(bytes, start)
+        };
+        (end < bytes.len()).then(|| Token::new(start, end, Kind::Text))
+    }
+}
+
+/// A whole number without an idle zero; one that is no amount must be too short for a card's.
+#[inline(always)]
+fn number(bytes: &[u8], start: usize, field: Field) -> Option<Token> {
+    let first = start + usize::from(bytes.get(start) == Some(&b'-'));
+    let mut end = first;
+    while bytes.get(end).is_some_and(u8::is_ascii_digit) {
+        end += 1;
+    }
+    let idle = bytes.get(first) == Some(&b'0') && end != start + 1;
+    let fits = end > first && !idle && (field.is_amount() || end - first < SHORTEST);
+    fits.then(|| Token::new(start, end, Kind::Integer))
+}
