@@ -11,6 +11,7 @@ mod moment;
 mod pan;
 mod shape;
 mod string;
+mod token;
 mod walk;
 
 use crate::domain::event::Event;

@@ -8,7 +8,8 @@
 use super::field::{Field, Opening};
 use super::pan::{SHORTEST, contains_card_number};
 use super::string::quote_after;
-use super::walk::{Kind, ROWS, SETS_ROW, Token, row_of};
+use super::token::{Kind, Token};
+use super::walk::{ROWS, SETS_ROW, row_of};
 
 /// Bytes that are looked at together: no more than one byte can count.
 const BLOCK: usize = 192;
@@ -67,6 +68,8 @@ impl Look {
 enum Next {
     /// Text up to the next quote.
     Text,
+    /// Text that says which keys come: a type or a message.
+    Word,
     /// A whole number.
     Number,
     /// `null`, which is part of the piece.
@@ -84,6 +87,8 @@ struct Step {
     next: Next,
     /// The object that begins within the piece.
     opens: Option<Field>,
+    /// The set of that and of the field.
+    seen: u64,
     /// How long the text was the last time, or [`VARIES`].
     length: usize,
 }
@@ -91,7 +96,7 @@ struct Step {
 /// The pieces of earlier records, and which may follow which value.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    /// Step 0 matches nothing.
+    /// Step 0 is no step: nothing that is plain begins with its piece.
     steps: Vec<Step>,
     /// By row and field: the steps that may follow its value.
     ways: Vec<[u16; WAYS]>,
@@ -120,48 +125,51 @@ impl Shapes {
         tokens: &mut [Token; Field::COUNT],
     ) -> Option<u64> {
         let bytes = text.as_bytes();
-        let mut quotes = look.quotes;
-        let (mut at, mut seen, mut row) = (0, 0, 0);
-        let mut ways = self.ways.get(node(0, None))?;
+        let (mut at, mut seen, mut row, mut quotes) = (0, 0, 0, 0);
+        let mut place = node(0, None);
         loop {
-            let rest = bytes.get(at..)?;
-            let step = ways
-                .iter()
-                .find(|way| {
-                    self.steps
-                        .get(usize::from(**way))
-                        .is_some_and(|step| step.piece.length_in(rest) > 0)
-                })
-                .and_then(|way| self.steps.get_mut(usize::from(*way)))?;
+            let step = self.step_in(place, bytes.get(at..)?)?;
             let start = at + step.piece.length();
-            quotes = quotes.checked_sub(step.quotes)?;
+            let field = step.field;
+            quotes += step.quotes;
+            seen |= step.seen;
             if let Some(object) = step.opens {
                 tokens[object.index()] = Token::new(start, start, Kind::Object);
-                seen |= object.bit();
             }
-            let field = step.field;
-            let token = match step.next {
-                Next::Text => step.text(bytes, start)?,
-                Next::Number => number(bytes, start, field)?,
-                Next::Null => Token::new(start, start, Kind::Null),
+            let (end, kind) = match step.next {
+                Next::Text | Next::Word => (step.end_of_text(bytes, start)?, Kind::Text),
+                Next::Number => (end_of_number(bytes, start, field)?, Kind::Integer),
+                Next::Null => (start, Kind::Null),
                 Next::End => {
-                    return (quotes == 0 && start == bytes.len()).then_some(seen);
+                    let is_whole = start == bytes.len() && quotes == look.quotes;
+                    return is_whole.then_some(seen);
                 }
             };
-            if token.kind == Kind::Text {
-                let words = token.of(text);
-                if words.len() >= SHORTEST && contains_card_number(words) {
+            if kind == Kind::Text && end - start >= SHORTEST {
+                let words = text.get(start..end)?;
+                if contains_card_number(words) {
                     return None;
                 }
-                if SETS_ROW & field.bit() != 0 {
-                    row = row_of(field, words);
-                }
             }
-            tokens[field.index()] = token;
-            seen |= field.bit();
-            at = token.end();
-            ways = self.ways.get(node(row, Some(field)))?;
+            if step.next == Next::Word {
+                row = row_of(field, text.get(start..end)?);
+            }
+            tokens[field.index()] = Token::new(start, end, kind);
+            place = node(row, Some(field));
+            at = end;
         }
+    }
+
+    /// The step after a value whose piece comes there.
+    #[inline(always)]
+    fn step_in(&mut self, place: usize, rest: &[u8]) -> Option<&mut Step> {
+        let ways = *self.ways.get(place)?;
+        for way in ways.map(usize::from) {
+            if self.steps.get(way)?.piece.length_in(rest) > 0 {
+                return self.steps.get_mut(way);
+            }
+        }
+        None
     }
 
     /// Remembers the shape of a record that has been read, if it is one of everyday.
@@ -188,6 +196,7 @@ impl Shapes {
             field: Field::Type,
             next: Next::End,
             opens: None,
+            seen: 0,
             length: VARIES,
         });
     }
@@ -199,6 +208,7 @@ impl Shapes {
         for field in order {
             let token = tokens.get(field.index())?;
             let (next, end) = match token.kind {
+                Kind::Text if SETS_ROW & field.bit() != 0 => (Next::Word, token.start()),
                 Kind::Text => (Next::Text, token.start()),
                 Kind::Integer => (Next::Number, token.start()),
                 Kind::Null => (Next::Null, token.end()),
@@ -221,7 +231,7 @@ impl Shapes {
                 opens.take(),
                 length,
             )?;
-            if SETS_ROW & field.bit() != 0 {
+            if next == Next::Word {
                 row = row_of(*field, token.of(text));
             }
             after = node(row, Some(*field));
@@ -257,12 +267,15 @@ impl Shapes {
         let slot = ways.get_mut(free.unwrap_or(self.steps.len() % WAYS))?;
         *slot = u16::try_from(self.steps.len()).ok()?;
         let quotes = piece.quotes();
+        let object = opens.map_or(0, Field::bit);
+        let seen = object | if next == Next::End { 0 } else { field.bit() };
         self.steps.push(Step {
             piece,
             quotes,
             field,
             next,
             opens,
+            seen,
             length,
         });
         Some(())
@@ -270,24 +283,24 @@ impl Shapes {
 }
 
 impl Step {
-    /// A text, which ends where it ended the last time if a quote is there: whether none came
-    /// before is settled by the number of quotes.
+    /// The end of a text: where it was the last time if a quote is there, since whether one came
+    /// before is settled by their number.
     #[inline(always)]
-    fn text(&mut self, bytes: &[u8], start: usize) -> Option<Token> {
+    fn end_of_text(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
         let guess = start.saturating_add(self.length);
-        let end = if bytes.get(guess) == Some(&b'"') {
-            guess
-        } else {
-            self.length = VARIES;
-            quote_after(bytes, start)
-        };
-        (end < bytes.len()).then(|| Token::new(start, end, Kind::Text))
+        if bytes.get(guess) == Some(&b'"') {
+            return Some(guess);
+        }
+        self.length = VARIES;
+        let end = quote_after(bytes, start);
+        (end < bytes.len()).then_some(end)
     }
 }
 
-/// A whole number without an idle zero; one that is no amount must be too short for a card's.
+/// The end of a whole number without an idle zero; one that is no amount must be too short for a
+/// card's.
 #[inline(always)]
-fn number(bytes: &[u8], start: usize, field: Field) -> Option<Token> {
+fn end_of_number(bytes: &[u8], start: usize, field: Field) -> Option<usize> {
     let first = start + usize::from(bytes.get(start) == Some(&b'-'));
     let mut end = first;
     while bytes.get(end).is_some_and(u8::is_ascii_digit) {
@@ -295,5 +308,5 @@ fn number(bytes: &[u8], start: usize, field: Field) -> Option<Token> {
     }
     let idle = bytes.get(first) == Some(&b'0') && end != start + 1;
     let fits = end > first && !idle && (field.is_amount() || end - first < SHORTEST);
-    fits.then(|| Token::new(start, end, Kind::Integer))
+    fits.then_some(end)
 }

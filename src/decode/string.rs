@@ -3,7 +3,8 @@
 //! The other half of the reader in `walk.rs`, which knows where strings stand.
 
 use super::Code;
-use super::walk::{Kind, MALFORMED, Token, Walk};
+use super::token::{Kind, Token};
+use super::walk::{MALFORMED, Walk};
 
 impl Walk<'_> {
     /// Reads a string from its opening quote on.

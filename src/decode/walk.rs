@@ -1,15 +1,15 @@
 //! The JSON reader: one pass over a record that leaves a table of where each field's value stands.
 //!
-//! Strict (RFC 8259), bounded in depth, and quick where records look alike: after each field it
-//! expects the key that followed it the last time, compares it in one step, and searches by name
-//! only where that fails. What the values mean is not judged here, save that every string and
+//! Strict (RFC 8259), bounded in depth, and quick enough: after each field it expects the key that
+//! followed it the last time, compares it in one step, and searches by name only where that fails.
+//! Most records never come here: `shape.rs` knows them. What the values mean is not judged here, save that every string and
 //! number goes past the card-number guard.
 
 use super::Code;
 use super::field::{Field, OPENINGS, Scope, is_amount, set};
-use super::pan::{SHORTEST, contains_card_number, number_contains_card_number};
+use super::pan::{contains_card_number, number_contains_card_number};
 use super::shape::{Look, Shapes};
-use super::string::quote_after;
+use super::token::{Kind, Token};
 use crate::domain::codes::{EventType, Message};
 
 /// Objects and arrays within each other, the record itself included: the contract needs two, the
@@ -24,75 +24,6 @@ const PLACES: usize = Field::COUNT + 3;
 
 /// The fields that say which keys to expect.
 pub(super) const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u32)]
-pub(super) enum Kind {
-    /// `null`, which means the same as an absent field.
-    #[default]
-    Null,
-    /// Text as it stands in the record, without quotes.
-    Text,
-    /// Text that had escapes: it stands in [`Table::unescaped`].
-    Unescaped,
-    /// A number without fraction and exponent.
-    Integer,
-    /// Any other number.
-    Float,
-    /// `true` or `false`.
-    Bool,
-    /// An array, brackets included.
-    Array,
-    /// An object, braces included.
-    Object,
-}
-
-/// Where a value stands, as bytes from and to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Token {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) kind: Kind,
-}
-
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a record is at most MAX_RECORD_BYTES long"
-)]
-const fn place(at: usize) -> u32 {
-    at as u32
-}
-
-impl Token {
-    #[inline]
-    pub(super) fn new(start: usize, end: usize, kind: Kind) -> Self {
-        Self {
-            start: place(start),
-            end: place(end),
-            kind,
-        }
-    }
-
-    /// Where it begins.
-    #[inline]
-    pub(super) fn start(self) -> usize {
-        usize::try_from(self.start).unwrap_or(usize::MAX)
-    }
-
-    /// The place behind it.
-    #[inline]
-    pub(super) fn end(self) -> usize {
-        usize::try_from(self.end).unwrap_or(usize::MAX)
-    }
-
-    /// The piece of a text that it stands in.
-    #[inline]
-    pub(super) fn of(self, text: &str) -> &str {
-        text.get(self.start()..self.end()).unwrap_or("")
-    }
-}
 
 /// What was found in a record, and the keys that the next one is expected to have.
 #[derive(Debug)]
@@ -173,21 +104,20 @@ impl Table {
                 self.seen = seen;
                 return Ok(());
             }
-            self.walk(text, true)?;
+            self.walk(text)?;
             if self.unknown == 0 {
                 self.shapes.learn(text, self.seen, &self.tokens);
             }
             return Ok(());
         }
-        self.walk(text, false)
+        self.walk(text)
     }
 
-    fn walk(&mut self, text: &str, plain: bool) -> Result<(), Code> {
+    fn walk(&mut self, text: &str) -> Result<(), Code> {
         let mut walk = Walk {
             text,
             bytes: text.as_bytes(),
             at: 0,
-            plain,
             keeps: false,
             row: 0,
             table: self,
@@ -228,47 +158,11 @@ pub(super) fn row_of(field: Field, word: &str) -> usize {
     row.unwrap_or(0)
 }
 
-/// Where a run of expected members stopped, and after which field the next is expected.
-enum Run {
-    /// Before a key that is to be read by itself.
-    BeforeKey(usize),
-    /// Behind a value that no comma follows at once.
-    AfterValue(usize),
-}
-
-/// The text up to the next quote of a plain record, and the place behind that quote.
-#[inline(always)]
-fn text_to_quote(bytes: &[u8], start: usize) -> Option<(Token, usize)> {
-    let end = quote_after(bytes, start);
-    (end < bytes.len()).then(|| (Token::new(start, end, Kind::Text), end + 1))
-}
-
-/// A whole number that begins with a digit, and the place behind it.
-#[inline(always)]
-fn digits_of_amount(bytes: &[u8], start: usize) -> Option<(Token, usize)> {
-    let mut end = start;
-    let mut next = b'0';
-    while next.is_ascii_digit() {
-        end += 1;
-        next = bytes.get(end).copied().unwrap_or(0);
-    }
-    let is_whole = bytes.get(start) != Some(&b'0') || end == start + 1;
-    (is_whole && matches!(next, b',' | b'}')).then(|| (Token::new(start, end, Kind::Integer), end))
-}
-
-/// The guard for text that stands in the record.
-#[inline(always)]
-fn holds_card_number(token: Token, text: &str) -> bool {
-    token.end() - token.start() >= SHORTEST && contains_card_number(token.of(text))
-}
-
 /// A record while it is read.
 pub(super) struct Walk<'a> {
     pub(super) text: &'a str,
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
-    /// No backslash and no control character is anywhere: every string ends at the next quote.
-    plain: bool,
     /// Within `acct_info`, which is kept as it stands: its keys and amounts are guarded too.
     keeps: bool,
     row: usize,
@@ -305,15 +199,7 @@ impl Walk<'_> {
             return Ok(());
         }
         loop {
-            let run = if self.plain {
-                self.run(place, depth)?
-            } else {
-                Run::BeforeKey(place)
-            };
-            place = match run {
-                Run::BeforeKey(place) => self.member(scope, place, depth)?,
-                Run::AfterValue(place) => place,
-            };
+            place = self.member(scope, place, depth)?;
             self.skip_space();
             match self.peek() {
                 b',' => self.at += 1,
@@ -324,54 +210,6 @@ impl Walk<'_> {
         self.at += 1;
         self.close_keys(first_key);
         Ok(())
-    }
-
-    /// Reads on while the expected key comes, with an everyday value and a comma: nearly all of
-    /// nearly every record.
-    ///
-    /// INVARIANT (one-meaning): what it takes, [`Self::member`] would have taken alike.
-    #[inline]
-    fn run(&mut self, mut place: usize, depth: u32) -> Result<Run, Code> {
-        let bytes = self.bytes;
-        let (mut at, mut seen) = (self.at, self.table.seen);
-        let run = loop {
-            let guess = self.table.expected[self.row][place];
-            let rest = bytes.get(at..).unwrap_or_default();
-            let length = OPENINGS[guess.index()].length_in(rest);
-            let start = at + length;
-            let token = match rest.get(length) {
-                _ if length == 0 => None,
-                Some(b'"') => text_to_quote(bytes, start + 1),
-                Some(b'0'..=b'9') if guess.is_amount() => digits_of_amount(bytes, start),
-                Some(b'{') if guess == Field::Merchant => {
-                    (self.at, self.table.seen) = (start, seen);
-                    let token = self.inner(Scope::Merchant, depth)?;
-                    seen = self.table.seen;
-                    Some((token, self.at))
-                }
-                _ => None,
-            };
-            let Some((token, end)) = token else {
-                break Run::BeforeKey(place);
-            };
-            self.table.duplicate |= seen & guess.bit() != 0;
-            seen |= guess.bit();
-            self.table.tokens[guess.index()] = token;
-            if token.kind == Kind::Text {
-                self.table.card_number |= holds_card_number(token, self.text);
-                if SETS_ROW & guess.bit() != 0 {
-                    self.set_row(guess, token);
-                }
-            }
-            at = end;
-            place = guess.index();
-            if bytes.get(at) != Some(&b',') {
-                break Run::AfterValue(place);
-            }
-            at += 1;
-        };
-        (self.at, self.table.seen) = (at, seen);
-        Ok(run)
     }
 
     /// Reads a key and its value, and tells after which field the next key is expected. A known

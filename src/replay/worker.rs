@@ -77,6 +77,8 @@ pub struct Batch {
     pub number: u64,
     /// Events and ticks in order.
     pub items: Vec<Item>,
+    /// An output that has been written, whose memory is used again.
+    pub spent: Output,
 }
 
 /// What came of a shard's share of a batch.
@@ -96,6 +98,19 @@ pub struct Output {
     pub notes: Vec<(u64, Note)>,
     /// Counts of the share.
     pub tally: Tally,
+}
+
+impl Output {
+    /// Empties it but for its memory.
+    fn clear(&mut self, number: u64) {
+        self.number = number;
+        self.items.clear();
+        self.decisions.clear();
+        self.ends.clear();
+        self.effects.clear();
+        self.notes.clear();
+        self.tally = Tally::default();
+    }
 }
 
 /// Counts of what happened to events.
@@ -165,10 +180,9 @@ pub fn run(
     outcome: &mut Outcome,
     scratch: &mut Vec<Effect>,
 ) -> Output {
-    let mut out = Output {
-        number: batch.number,
-        ..Output::default()
-    };
+    let mut out = batch.spent;
+    out.clear(batch.number);
+    let mut place = Place::default();
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
@@ -184,6 +198,7 @@ pub fn run(
                 }
                 Work::Event(event, position) => {
                     engine.apply(event, outcome);
+                    let position = place.of(position);
                     collect(engine, event, position, item.seq, outcome, &mut out);
                 }
             }
@@ -196,7 +211,7 @@ pub fn run(
 fn collect(
     engine: &Engine,
     event: &Event,
-    position: &Position,
+    position: &str,
     seq: u64,
     outcome: &mut Outcome,
     out: &mut Output,
