@@ -155,13 +155,18 @@ impl Opening {
     }
 
     /// Its length where the text begins with exactly that, else 0.
-    #[inline(always)]
+    #[inline]
     pub(super) fn length_in(&self, rest: &[u8]) -> usize {
-        let begins = match rest.first_chunk::<{ Self::MAX }>() {
+        if self.begins(rest) { self.length } else { 0 }
+    }
+
+    /// Whether the text begins with exactly that.
+    #[inline(always)]
+    pub(super) fn begins(&self, rest: &[u8]) -> bool {
+        match rest.first_chunk::<{ Self::MAX }>() {
             Some(chunk) => self.is_in(chunk),
-            None => self.is_all_but_tail_of(rest),
-        };
-        if begins { self.length } else { 0 }
+            None => self.is_in_short(rest),
+        }
     }
 
     #[inline(always)]
@@ -172,7 +177,7 @@ impl Opening {
     }
 
     /// Near the end of a record: zeros, which are in no key, fill it up.
-    fn is_all_but_tail_of(&self, rest: &[u8]) -> bool {
+    fn is_in_short(&self, rest: &[u8]) -> bool {
         let mut chunk = [0; Self::MAX];
         if let Some(place) = chunk.get_mut(..rest.len()) {
             place.copy_from_slice(rest);

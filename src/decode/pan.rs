@@ -116,8 +116,8 @@ fn whole_part_is_card_number(raw: &str) -> bool {
 
 /// True where enough bytes in a row could belong to a card number. Such a stretch covers one of
 /// every thirteen positions, so only those are looked at.
-#[inline]
-fn has_stretch(bytes: &[u8]) -> bool {
+#[inline(always)]
+pub(super) fn has_stretch(bytes: &[u8]) -> bool {
     let mut probe = SHORTEST - 1;
     while let Some(byte) = bytes.get(probe) {
         if may_belong(*byte) {

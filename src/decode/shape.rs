@@ -6,7 +6,7 @@
 //! the last word: no answer depends on what is remembered here.
 
 use super::field::{Field, Opening};
-use super::pan::{SHORTEST, contains_card_number};
+use super::pan::{SHORTEST, contains_card_number, has_stretch};
 use super::string::quote_after;
 use super::token::{Kind, Token};
 use super::walk::{ROWS, SETS_ROW, row_of};
@@ -23,6 +23,9 @@ const WAYS: usize = 4;
 const MAX_STEPS: usize = 1_024;
 /// Where each text has another length.
 const VARIES: usize = usize::MAX;
+
+/// The step that was learned first: a record's begin.
+const FIRST: u16 = 1;
 
 /// What one look over a record tells.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +94,8 @@ struct Step {
     seen: u64,
     /// How long the text was the last time, or [`VARIES`].
     length: usize,
+    /// The step that came next the last time; 0 where another word would say otherwise.
+    then: u16,
 }
 
 /// The pieces of earlier records, and which may follow which value.
@@ -118,6 +123,7 @@ impl Shapes {
     ///
     /// INVARIANT (one-meaning): the pieces are those of a record that was read, byte for byte, and
     /// no text has a quote: the pieces have them all, which is checked by their number.
+    #[inline(never)]
     pub(super) fn follow(
         &mut self,
         text: &str,
@@ -126,9 +132,20 @@ impl Shapes {
     ) -> Option<u64> {
         let bytes = text.as_bytes();
         let (mut at, mut seen, mut row, mut quotes) = (0, 0, 0, 0);
-        let mut place = node(0, None);
+        let (mut before, mut then) = (0, FIRST);
         loop {
-            let step = self.step_in(place, bytes.get(at..)?)?;
+            let rest = bytes.get(at..)?;
+            let mut step = self.steps.get_mut(usize::from(then))?;
+            if !step.piece.begins(rest) {
+                then = self.way(before, row, rest)?;
+                self.steps.get_mut(before)?.then = then;
+                step = self.steps.get_mut(usize::from(then))?;
+            }
+            before = usize::from(then);
+            // Pieces of different records may follow each other so that a key comes twice.
+            if seen & step.seen != 0 {
+                return None;
+            }
             let start = at + step.piece.length();
             let field = step.field;
             quotes += step.quotes;
@@ -145,31 +162,32 @@ impl Shapes {
                     return is_whole.then_some(seen);
                 }
             };
-            if kind == Kind::Text && end - start >= SHORTEST {
-                let words = text.get(start..end)?;
-                if contains_card_number(words) {
-                    return None;
-                }
+            if kind == Kind::Text
+                && end - start >= SHORTEST
+                && has_stretch(bytes.get(start..end)?)
+                && contains_card_number(text.get(start..end)?)
+            {
+                return None;
             }
+            then = step.then;
             if step.next == Next::Word {
                 row = row_of(field, text.get(start..end)?);
+                then = 0;
             }
             tokens[field.index()] = Token::new(start, end, kind);
-            place = node(row, Some(field));
             at = end;
         }
     }
 
-    /// The step after a value whose piece comes there.
-    #[inline(always)]
-    fn step_in(&mut self, place: usize, rest: &[u8]) -> Option<&mut Step> {
-        let ways = *self.ways.get(place)?;
-        for way in ways.map(usize::from) {
-            if self.steps.get(way)?.piece.length_in(rest) > 0 {
-                return self.steps.get_mut(way);
-            }
-        }
-        None
+    /// The step after another whose piece comes there.
+    #[inline(never)]
+    fn way(&self, before: usize, row: usize, rest: &[u8]) -> Option<u16> {
+        let field = (before > 0).then_some(self.steps.get(before)?.field);
+        let ways = self.ways.get(node(row, field))?.iter().copied();
+        ways.take_while(|way| *way != 0).find(|way| {
+            let step = self.steps.get(usize::from(*way));
+            step.is_some_and(|step| step.piece.begins(rest))
+        })
     }
 
     /// Remembers the shape of a record that has been read, if it is one of everyday.
@@ -198,6 +216,7 @@ impl Shapes {
             opens: None,
             seen: 0,
             length: VARIES,
+            then: 0,
         });
     }
 
@@ -277,6 +296,7 @@ impl Shapes {
             opens,
             seen,
             length,
+            then: 0,
         });
         Some(())
     }
