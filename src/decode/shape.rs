@@ -109,12 +109,16 @@ pub(super) struct Shapes {
 }
 
 /// The place of a value in [`Shapes::ways`]; the record's begin comes last of a row.
-const fn node(row: usize, field: Option<Field>) -> usize {
-    row * (Field::COUNT + 1)
-        + match field {
-            Some(field) => field.index(),
-            None => Field::COUNT,
-        }
+///
+/// Text and what is no text have places of their own, since what follows a text begins with its
+/// quote: `1","id":"` must not be taken for `"1","id":"`.
+const fn node(row: usize, after: Option<(Field, Next)>) -> usize {
+    let place = match after {
+        Some((field, Next::Text | Next::Word)) => 2 * field.index(),
+        Some((field, Next::Number | Next::Null | Next::End)) => 2 * field.index() + 1,
+        None => 2 * Field::COUNT,
+    };
+    row * (2 * Field::COUNT + 1) + place
 }
 
 impl Shapes {
@@ -182,8 +186,9 @@ impl Shapes {
     /// The step after another whose piece comes there.
     #[inline(never)]
     fn way(&self, before: usize, row: usize, rest: &[u8]) -> Option<u16> {
-        let field = (before > 0).then_some(self.steps.get(before)?.field);
-        let ways = self.ways.get(node(row, field))?.iter().copied();
+        let last = self.steps.get(before)?;
+        let after = (before > 0).then_some((last.field, last.next));
+        let ways = self.ways.get(node(row, after))?.iter().copied();
         ways.take_while(|way| *way != 0).find(|way| {
             let step = self.steps.get(usize::from(*way));
             step.is_some_and(|step| step.piece.begins(rest))
@@ -253,7 +258,7 @@ impl Shapes {
             if next == Next::Word {
                 row = row_of(*field, token.of(text));
             }
-            after = node(row, Some(*field));
+            after = node(row, Some((*field, next)));
             at = token.end();
         }
         self.add(after, text.get(at..)?, Field::Type, Next::End, opens, 0)
