@@ -335,3 +335,97 @@ fn end_of_number(bytes: &[u8], start: usize, field: Field) -> Option<usize> {
     let fits = end > first && !idle && (field.is_amount() || end - first < SHORTEST);
     fits.then_some(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Decoder;
+    use super::*;
+    use crate::domain::event::Event;
+
+    /// What is said of a record after others have been read, each twice.
+    fn said_after(others: &[&str], record: &str) -> Option<&'static str> {
+        let mut decoder = Decoder::default();
+        let mut event = Event::default();
+        for other in others.iter().chain(others) {
+            // Refused or not, its shape is known afterwards.
+            decoder.decode(other.as_bytes(), &mut event).ok();
+        }
+        let said = decoder.decode(record.as_bytes(), &mut event);
+        said.err().map(|reject| reject.code)
+    }
+
+    fn otp(rest: &str) -> String {
+        format!(r#"{{"type":"otp","id":"a","at":"2018-03-05T16:44:56Z","card":"c",{rest}}}"#)
+    }
+
+    #[test]
+    fn what_follows_a_text_is_not_taken_behind_a_number() {
+        let text = otp(r#""mcc":"5411","action":"sent","acs_trans_id":"x""#);
+        let number = otp(r#""mcc":5411,"action":"sent","acs_trans_id":"x""#);
+        let mixed = otp(r#""mcc":5411","action":"sent","acs_trans_id":"x""#);
+        assert_eq!(
+            said_after(&[&text, &number], &mixed),
+            Some("malformed_json")
+        );
+        assert_eq!(said_after(&[&text, &number], &text), None);
+        assert_eq!(said_after(&[&text, &number], &number), None);
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_by_way_of_two_orders_is_found() {
+        let one = otp(r#""phone":"p","action":"sent","acs_trans_id":"x""#);
+        let other = otp(r#""action":"sent","phone":"p","acs_trans_id":"x""#);
+        let twice = otp(r#""phone":"p","action":"sent","phone":"p","acs_trans_id":"x""#);
+        assert_eq!(said_after(&[&one, &other], &twice), Some("duplicate_key"));
+    }
+
+    #[test]
+    fn a_quote_where_a_text_ended_before_does_not_end_one_that_has_ended() {
+        let known = otp(r#""action":"sent","acs_trans_id":"abcdefghijklmnop""#);
+        let shorter = otp(r#""action":"sent","acs_trans_id":"abc","phone":"q""#);
+        let hidden = otp(r#""action":"sent","acs_trans_id":"ab","zip":"fgh""#);
+        assert_eq!(said_after(&[&known], &shorter), None);
+        assert_eq!(said_after(&[&known], &hidden), None);
+        let mut decoder = Decoder::default();
+        let mut event = Event::default();
+        for record in [&known, &known, &hidden] {
+            decoder.decode(record.as_bytes(), &mut event).unwrap();
+        }
+        assert_eq!(event.str(event.acs), "ab");
+        assert_eq!(decoder.unknown_fields(), 1);
+    }
+
+    #[test]
+    fn a_look_counts_every_quote_and_finds_every_odd_byte() {
+        for length in [0, 1, 15, 16, 31, 32, 33, 191, 192, 193, 384, 1_000] {
+            let quotes = vec![b'"'; length];
+            assert_eq!(Look::of(&quotes).quotes, length);
+            assert!(Look::of(&quotes).is_plain);
+            for odd in [0, 0x1f, b'\\', b'\n'] {
+                for place in 0..length {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[place] = odd;
+                    assert!(!Look::of(&bytes).is_plain, "{odd} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_of_ever_other_shapes_is_forgotten_in_time() {
+        let mut decoder = Decoder::default();
+        let mut event = Event::default();
+        for count in 0..3_000 {
+            let record = otp(&format!(
+                r#""phone":"p",{}"action":"sent","acs_trans_id":"x""#,
+                " ".repeat(count % 20)
+            ))
+            .replace(
+                r#""card":"#,
+                &format!("{}\"card\":", " ".repeat(count / 20 % 18)),
+            );
+            assert!(decoder.decode(record.as_bytes(), &mut event).is_ok());
+            assert!(decoder.table.shapes.steps.len() <= MAX_STEPS + 64);
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub(super) struct Table {
     /// Keys of no field, of the objects that are being read.
     keys: Vec<Token>,
     expected: [[Field; PLACES]; ROWS],
-    shapes: Shapes,
+    pub(super) shapes: Shapes,
 }
 
 impl Default for Table {
