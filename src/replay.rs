@@ -116,6 +116,7 @@ pub fn run(
         pending: 0,
         number: 0,
         spare: Vec::new(),
+        spent: Vec::new(),
         dir: options.out.display().to_string(),
     };
     dealer.share.resize_with(options.shards, Vec::new);
@@ -318,6 +319,8 @@ struct Dealer {
     number: u64,
     /// Events to be filled again, so that their texts need no new memory.
     spare: Vec<Event>,
+    /// Outputs that have been written, likewise.
+    spent: Vec<Output>,
     dir: String,
 }
 
@@ -377,6 +380,7 @@ impl Dealer {
             let batch = Batch {
                 number: self.number,
                 items,
+                spent: self.spent.pop().unwrap_or_default(),
             };
             let sent = shard
                 .work
@@ -409,8 +413,9 @@ impl Dealer {
             if let Some(share) = self.share.get_mut(index)
                 && share.capacity() == 0
             {
-                *share = output.items;
+                *share = std::mem::take(&mut output.items);
             }
+            self.spent.push(output);
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use crate::domain::ids::Fingerprint;
 use crate::domain::outcome::Effect;
 use crate::encode;
 use crate::engine::{Applied, Engine, Outcome};
-use std::fmt;
 use std::sync::Arc;
 
 /// One entry of a batch.
@@ -48,9 +47,26 @@ pub struct Position {
     pub line: u64,
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+/// The text of positions: the file's name stays while only the line changes.
+#[derive(Debug, Default)]
+pub struct Place {
+    file: Arc<str>,
+    text: String,
+}
+
+impl Place {
+    /// The text of a position, `file:line`.
+    pub fn of(&mut self, position: &Position) -> &str {
+        if self.text.is_empty() || !Arc::ptr_eq(&self.file, &position.file) {
+            self.file = Arc::clone(&position.file);
+            self.text.clear();
+            self.text.push_str(&self.file);
+            self.text.push(':');
+        }
+        self.text.truncate(self.file.len() + 1);
+        self.text
+            .push_str(itoa::Buffer::new().format(position.line));
+        &self.text
     }
 }
 
@@ -61,6 +77,8 @@ pub struct Batch {
     pub number: u64,
     /// Events and ticks in order.
     pub items: Vec<Item>,
+    /// An output that has been written, whose memory is used again.
+    pub spent: Output,
 }
 
 /// What came of a shard's share of a batch.
@@ -80,6 +98,19 @@ pub struct Output {
     pub notes: Vec<(u64, Note)>,
     /// Counts of the share.
     pub tally: Tally,
+}
+
+impl Output {
+    /// Empties it but for its memory.
+    fn clear(&mut self, number: u64) {
+        self.number = number;
+        self.items.clear();
+        self.decisions.clear();
+        self.ends.clear();
+        self.effects.clear();
+        self.notes.clear();
+        self.tally = Tally::default();
+    }
 }
 
 /// Counts of what happened to events.
@@ -149,10 +180,9 @@ pub fn run(
     outcome: &mut Outcome,
     scratch: &mut Vec<Effect>,
 ) -> Output {
-    let mut out = Output {
-        number: batch.number,
-        ..Output::default()
-    };
+    let mut out = batch.spent;
+    out.clear(batch.number);
+    let mut place = Place::default();
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
@@ -168,6 +198,7 @@ pub fn run(
                 }
                 Work::Event(event, position) => {
                     engine.apply(event, outcome);
+                    let position = place.of(position);
                     collect(engine, event, position, item.seq, outcome, &mut out);
                 }
             }
@@ -180,7 +211,7 @@ pub fn run(
 fn collect(
     engine: &Engine,
     event: &Event,
-    position: &Position,
+    position: &str,
     seq: u64,
     outcome: &mut Outcome,
     out: &mut Output,
