@@ -12,6 +12,7 @@ mod duration;
 mod eval;
 mod explain;
 mod lex;
+mod outlook;
 mod parse;
 mod scheme;
 mod syntax;
@@ -25,6 +26,7 @@ use std::ops::Range;
 
 pub use duration::{parse_duration, show_duration};
 pub use explain::Explained;
+pub use outlook::{Halves, Outlook, Told};
 pub use scheme::{CodeKind, Facts, Field, MAX_WORDS, Refusal, Scheme, Slot, Symbols, Type, Unit};
 
 use tree::Truth;
@@ -142,6 +144,27 @@ impl Program {
     /// bit is not set, the expression is false.
     pub fn guards(&self) -> Vec<(Slot, u64)> {
         classes::guards(&self.root, &self.fields)
+    }
+
+    /// What the expression can still come to, where `given` tells of some slots.
+    pub fn outlook(&self, given: &dyn Fn(Slot) -> Option<Told>) -> Outlook {
+        outlook::outlook(&self.root, given)
+    }
+
+    /// The outlooks of the single tests that read this slot alone, where it is so. What gives the same for all programs
+    /// need not be told apart.
+    pub fn views(&self, slot: Slot, given: Told) -> Vec<Outlook> {
+        outlook::views(&self.root, slot, given)
+    }
+
+    /// The numbers at which some comparison of this slot with a constant may change its answer, sorted.
+    pub fn cuts(&self, slot: Slot) -> Vec<i64> {
+        outlook::cuts(&self.root, slot)
+    }
+
+    /// The expression in two halves both of which must hold: what reads settled slots only, and the rest.
+    pub fn halves(&self, is_settled: &dyn Fn(Slot) -> bool) -> Halves {
+        Halves::of(&self.root, is_settled)
     }
 
     /// The expression as a disjunction of conjunctions of tests on Symbol and Bool slots: it is true exactly where every

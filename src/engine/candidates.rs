@@ -1,238 +1,269 @@
-//! Which rules can hit an event at all: bit sets over the event's coded facts.
+//! Which rules and steps can come true for an event at all, before any is evaluated.
 //!
-//! Most rules speak of one MCC group, channel, action or message. Their top-level conditions on
-//! such facts become, for each fact and code, the set of rules that can pass; a few ANDs then
-//! leave the handful worth evaluating, so that a hundred rules cost little more than two dozen.
-//! A code that is unknown passes everything: the rule itself must say that it cannot tell.
+//! Of each condition its outlook is taken when the book is made ready: what it can still come to
+//! for a combination of the event's coded facts. What is certainly false is left out, and where
+//! the coded half of a condition is certainly true only the rest is evaluated, so that an everyday
+//! payment meets one or two rules of a hundred. A few cheap numbers and flags (amount, phone age,
+//! card blocked) leave out more, asked only where they would. Nothing that could be unknown is
+//! left out: the rule itself must say that it cannot tell.
 
-use crate::engine::book::MAX_RULES;
+use crate::engine::class::Class;
 use crate::engine::features::View;
-use crate::engine::vocabulary::{BUILT_INS, Feature, Types};
-use crate::expr::{Facts, Program, Slot, Type};
+use crate::engine::vocabulary::Types;
+use crate::expr::{Facts, Halves, Program, Slot, Told, Type};
 
-const WORDS: usize = MAX_RULES / 64;
-/// Codes of a fact that are told apart; symbols have at most 63 words and the unknown.
-const CODES: usize = 64;
-/// The most facts asked for each event type: the ones that most rules test.
-const MAX_FACTS: usize = 6;
-/// Facts dearer than this are not asked beforehand, in nanoseconds.
-const MAX_COST_NS: u32 = 4;
-/// The most combinations of codes that are tabled for one event type: 16 KiB a word of rules.
-const MAX_COMBINATIONS: usize = 2_048;
+mod tables;
 
-/// A set of rules (or of sequence steps), by their number.
-pub type Set = [u64; WORDS];
-
-/// The numbers in a set, in ascending order.
-pub fn members(set: Set) -> impl Iterator<Item = usize> {
-    let (mut word, mut left) = (0, set[0]);
-    std::iter::from_fn(move || {
-        while left == 0 {
-            word += 1;
-            left = *set.get(word)?;
-        }
-        let bit = left.trailing_zeros();
-        left &= left - 1;
-        Some(word * 64 + usize::try_from(bit).unwrap_or(0))
-    })
+/// What an entry is evaluated for; entries lie in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Rules of the decide phase.
+    Decide,
+    /// Rules of the absorb phase.
+    Absorb,
+    /// Steps of sequences.
+    Step,
 }
 
-/// One thing to be evaluated: a rule, or a step.
+/// One thing to be evaluated: a rule, or a step of a rule's sequence.
 #[derive(Debug)]
-pub struct Entry<'a> {
-    /// Its number in the sets.
-    pub number: usize,
+pub struct Claim<'a> {
+    /// What for.
+    pub stage: Stage,
+    /// The rule's number.
+    pub rule: usize,
+    /// The step's place in the sequence; 0 for rules.
+    pub step: usize,
     /// The event types it looks at.
     pub on: Types,
-    /// Conditions all of which must pass.
-    pub all: Vec<&'a Program>,
+    /// The rule's or step's condition.
+    pub when: Option<&'a Program>,
+    /// For a rule with a sequence, the last step's condition.
+    pub last: Option<&'a Program>,
+    /// The exception.
+    pub unless: Option<&'a Program>,
 }
 
-/// For each event type the facts to ask and what each combination of their codes leaves.
+impl Claim<'_> {
+    fn programs(&self) -> impl Iterator<Item = &Program> {
+        [self.when, self.last, self.unless].into_iter().flatten()
+    }
+
+    /// Whether it can come true or be blamed. An exception speaks only where no unknown step could
+    /// be blamed before it.
+    fn can_pass(&self, given: &dyn Fn(Slot) -> Option<Told>) -> bool {
+        let mut all = self.when.iter().chain(&self.last);
+        let saved = self.last.is_none()
+            && self
+                .unless
+                .is_some_and(|unless| unless.outlook(given).is_true());
+        !saved && !all.any(|program| program.outlook(given).is_false())
+    }
+}
+
+/// A claim made ready for one event type.
+#[derive(Debug)]
+pub struct Entry {
+    /// The rule's number.
+    pub rule: usize,
+    /// The step's place in the sequence; 0 for rules.
+    pub step: usize,
+    /// The condition cut in what the table settles and the rest.
+    pub when: Option<Halves>,
+    /// The last step's condition, cut likewise.
+    pub last: Option<Halves>,
+}
+
+/// For each event type what each combination of its coded facts leaves.
 #[derive(Debug, Default)]
 pub struct Candidates {
     by_type: Vec<OfType>,
-    /// Words of a set that are in use.
-    words: usize,
 }
 
-/// The facts that rules on one event type test most, tabled in combination while the table is
-/// small enough for the cache, and the rest one by one.
 #[derive(Debug, Default)]
 struct OfType {
-    tabled: Vec<Fact>,
-    /// For each combination of the tabled facts' codes, the words of its set.
+    entries: Vec<Entry>,
+    /// For each stage the bits of its entries.
+    stages: [Vec<u64>; 3],
+    /// Words of a set.
+    words: usize,
+    tabled: Vec<Tabled>,
+    /// For each combination the words of what can pass, then of what is settled.
     table: Vec<u64>,
-    rest: Vec<(Fact, Vec<Set>)>,
+    /// Asked before the decide phase, and those that wait for the outcome.
+    asked: Vec<Asked>,
+    outcomes: Vec<Asked>,
 }
 
-/// A coded fact of the event in hand.
-#[derive(Debug, Clone, Copy)]
-struct Fact {
+/// A coded fact read off the event's class. Codes that no condition tells apart share a row.
+#[derive(Debug)]
+struct Tabled {
+    shift: u32,
+    mask: u64,
+    /// For each code what it adds to the place in the table.
+    places: Vec<usize>,
+}
+
+/// A fact asked of the record or event where it would leave something out.
+#[derive(Debug)]
+struct Asked {
     slot: Slot,
-    is_bool: bool,
-    /// How many codes it has, the unknown included.
-    codes: usize,
+    reading: Reading,
+    /// What some code leaves out.
+    touches: Vec<u64>,
+    /// For each code the words of what can pass.
+    sets: Vec<u64>,
 }
 
-impl Fact {
-    fn code(self, view: &mut View<'_>) -> usize {
-        if self.is_bool {
-            view.boolean(self.slot).map_or(0, |v| 1 + usize::from(v))
-        } else {
-            view.int(self.slot)
+/// How the value of a slot becomes a code; 0 stands for unknown.
+#[derive(Debug, Clone)]
+enum Reading {
+    /// 1 for false, 2 for true.
+    Bool,
+    /// The symbol's own.
+    Symbol,
+    /// A number: 1 and as many more as it reaches of these.
+    Bands(Vec<i64>),
+}
+
+impl Asked {
+    fn code(&self, view: &mut View<'_>) -> usize {
+        match &self.reading {
+            Reading::Bool => view.boolean(self.slot).map_or(0, |v| 1 + usize::from(v)),
+            Reading::Symbol => view
+                .int(self.slot)
                 .and_then(|code| usize::try_from(code).ok())
-                .unwrap_or(0)
-                .min(self.codes - 1)
+                .unwrap_or(0),
+            Reading::Bands(cuts) => view
+                .int(self.slot)
+                .map_or(0, |v| 1 + cuts.iter().filter(|cut| v >= **cut).count()),
         }
     }
+}
+
+/// What is left for the event in hand; reused from event to event.
+#[derive(Debug, Clone, Default)]
+pub struct Left {
+    can_pass: Vec<u64>,
+    settled: Vec<u64>,
+}
+
+/// A walk over what is left of a stage.
+#[derive(Debug)]
+pub struct Walk {
+    stage: usize,
+    word: usize,
+    bits: u64,
 }
 
 impl Candidates {
-    /// Builds the sets for entries whose numbers are below [`MAX_RULES`].
-    pub fn new(entries: &[Entry<'_>], kind_of: impl Fn(Slot) -> Option<(Type, u32)>) -> Self {
-        let words = entries.iter().map(|e| e.number / 64 + 1).max().unwrap_or(1);
-        let by_type = (0..16)
-            .map(|code| {
-                let of_type: Vec<_> = entries.iter().filter(|e| e.on >> code & 1 == 1).collect();
-                OfType::new(&of_type, words, &kind_of)
-            })
-            .collect();
-        Self { by_type, words }
+    /// Makes claims ready; they are given in order of stage, rule and step.
+    pub fn new(claims: &[Claim<'_>], kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>) -> Self {
+        let of_type = |code| {
+            let here: Vec<_> = claims.iter().filter(|c| c.on >> code & 1 == 1).collect();
+            tables::of_type(&here, code, kind_of)
+        };
+        Self {
+            by_type: (0..16).map(of_type).collect(),
+        }
     }
 
-    /// What can pass for the event in hand.
-    pub fn of(&self, view: &mut View<'_>) -> Set {
-        let mut set = [0; WORDS];
-        let code = usize::from(view.event.kind().code());
-        let Some(of_type) = self.by_type.get(code) else {
-            return set;
-        };
-        let combination = of_type
-            .tabled
-            .iter()
-            .fold(0, |at, fact| at * fact.codes + fact.code(view));
-        let start = combination * self.words;
-        let left = of_type.table.get(start..start + self.words).unwrap_or(&[]);
-        for (word, bits) in set.iter_mut().zip(left) {
-            *word = *bits;
+    fn of_type(&self, view: &View<'_>) -> Option<&OfType> {
+        self.by_type.get(usize::from(view.class.type_code()))
+    }
+
+    /// Leaves in the view's scratch what can pass for the event in hand, its outcome out of sight.
+    pub fn find(&self, view: &mut View<'_>) {
+        let mut left = std::mem::take(&mut view.scratch.left);
+        left.can_pass.clear();
+        left.settled.clear();
+        if let Some(of_type) = self.of_type(view) {
+            let row = of_type.row(view.class);
+            let (can_pass, settled) = row.split_at(row.len() / 2);
+            left.can_pass.extend_from_slice(can_pass);
+            left.settled.extend_from_slice(settled);
+            narrow(&of_type.asked, &mut left, view);
         }
-        for (fact, sets) in &of_type.rest {
-            if set.iter().take(self.words).all(|word| *word == 0) {
-                break;
-            }
-            if let Some(left) = sets.get(fact.code(view)) {
-                for (word, mask) in set.iter_mut().zip(left).take(self.words) {
-                    *word &= mask;
-                }
-            }
+        view.scratch.left = left;
+    }
+
+    /// Leaves out what the outcome rules out.
+    pub fn narrow(&self, view: &mut View<'_>) {
+        if let Some(of_type) = self.of_type(view)
+            && !of_type.outcomes.is_empty()
+        {
+            let mut left = std::mem::take(&mut view.scratch.left);
+            narrow(&of_type.outcomes, &mut left, view);
+            view.scratch.left = left;
         }
-        set
+    }
+
+    /// The next of what is left of a stage, in order of rule and step; and whether the settled
+    /// half of its conditions is true.
+    pub fn next(&self, walk: &mut Walk, view: &View<'_>) -> Option<(&Entry, bool)> {
+        let of_type = self.of_type(view)?;
+        let left = &view.scratch.left;
+        while walk.bits == 0 {
+            let stage = of_type.stages.get(walk.stage)?.get(walk.word)?;
+            walk.bits = left.can_pass.get(walk.word)? & stage;
+            walk.word += 1;
+        }
+        let bit = walk.bits.trailing_zeros();
+        walk.bits &= walk.bits - 1;
+        let word = walk.word - 1;
+        let settled = left
+            .settled
+            .get(word)
+            .is_some_and(|set| set >> bit & 1 == 1);
+        let at = word * 64 + usize::try_from(bit).unwrap_or(0);
+        Some((of_type.entries.get(at)?, settled))
+    }
+
+    /// How many are left of a stage.
+    pub fn count(&self, stage: Stage, view: &View<'_>) -> usize {
+        let mut walk = Walk::of(stage);
+        std::iter::from_fn(|| self.next(&mut walk, view)).count()
+    }
+}
+
+impl Walk {
+    /// From the beginning of a stage.
+    pub const fn of(stage: Stage) -> Self {
+        Self {
+            stage: stage as usize,
+            word: 0,
+            bits: 0,
+        }
+    }
+}
+
+/// Takes out of `left` what the facts leave out; each is asked only where it can.
+fn narrow(asked: &[Asked], left: &mut Left, view: &mut View<'_>) {
+    for fact in asked {
+        let touched = |(can, touches): (&u64, &u64)| can & touches != 0;
+        if !left.can_pass.iter().zip(&fact.touches).any(touched) {
+            continue;
+        }
+        // A code that nobody tabled leaves everything.
+        let start = fact.code(view) * fact.touches.len();
+        let sets = fact.sets.get(start..).unwrap_or(&[]);
+        for (can_pass, set) in left.can_pass.iter_mut().zip(sets) {
+            *can_pass &= set;
+        }
     }
 }
 
 impl OfType {
-    fn new(
-        entries: &[&Entry<'_>],
-        words: usize,
-        kind_of: &impl Fn(Slot) -> Option<(Type, u32)>,
-    ) -> Self {
-        let guarded: Vec<Guarded> = entries
+    /// What the table holds for an event's class: what can pass, then what is settled.
+    fn row(&self, class: Class) -> &[u64] {
+        let at: usize = self
+            .tabled
             .iter()
-            .map(|entry| Guarded {
-                number: entry.number,
-                guards: entry
-                    .all
-                    .iter()
-                    .flat_map(|program| program.guards())
-                    .collect(),
+            .map(|fact| {
+                let code = usize::try_from(class.0 >> fact.shift & fact.mask).unwrap_or(0);
+                fact.places.get(code).copied().unwrap_or(0)
             })
-            .collect();
-        let mut facts: Vec<(Fact, usize)> = Vec::new();
-        for (slot, _) in guarded
-            .iter()
-            .flat_map(|entry| entry.guards.iter().copied())
-        {
-            match facts.iter_mut().find(|(known, _)| known.slot == slot) {
-                Some((_, many)) => *many += 1,
-                None => facts.extend(askable(slot, kind_of).map(|fact| (fact, 1))),
-            }
-        }
-        facts.sort_by_key(|(fact, many)| (std::cmp::Reverse(*many), fact.slot));
-        let (mut tabled, mut rest, mut combinations) = (Vec::new(), Vec::new(), 1);
-        for (fact, _) in facts.into_iter().take(MAX_FACTS) {
-            if combinations * fact.codes <= MAX_COMBINATIONS {
-                combinations *= fact.codes;
-                tabled.push(fact);
-            } else {
-                let sets = (0..fact.codes)
-                    .map(|code| passing(&guarded, &[(fact, code)]))
-                    .collect();
-                rest.push((fact, sets));
-            }
-        }
-        let mut table = Vec::with_capacity(combinations * words);
-        for combination in 0..combinations {
-            let mut codes = Vec::with_capacity(tabled.len());
-            let mut left = combination;
-            for fact in tabled.iter().rev() {
-                codes.push((*fact, left % fact.codes));
-                left /= fact.codes;
-            }
-            table.extend(passing(&guarded, &codes).into_iter().take(words));
-        }
-        Self {
-            tabled,
-            table,
-            rest,
-        }
-    }
-}
-
-/// An entry with the coded facts that its conditions demand.
-struct Guarded {
-    number: usize,
-    guards: Vec<(Slot, u64)>,
-}
-
-/// The entries all of whose conditions on these facts can pass with these codes.
-fn passing(entries: &[Guarded], codes: &[(Fact, usize)]) -> Set {
-    let mut set = [0; WORDS];
-    for entry in entries {
-        let can_pass = codes.iter().all(|(fact, code)| {
-            let mut of_fact = entry.guards.iter().filter(|(slot, _)| *slot == fact.slot);
-            of_fact.all(|(_, codes)| codes >> code & 1 == 1)
-        });
-        if can_pass {
-            put(&mut set, entry.number);
-        }
-    }
-    set
-}
-
-/// The fact of a slot that may be asked beforehand: a cheap coded built-in.
-fn askable(slot: Slot, kind_of: &impl Fn(Slot) -> Option<(Type, u32)>) -> Option<Fact> {
-    if usize::from(slot) >= BUILT_INS || Feature::of_slot(slot) == Some(Feature::Type) {
-        return None;
-    }
-    match kind_of(slot)? {
-        (_, cost) if cost > MAX_COST_NS => None,
-        (Type::Symbol(symbols), _) => Some(Fact {
-            slot,
-            is_bool: false,
-            codes: (symbols.words.len() + 1).min(CODES),
-        }),
-        (Type::Bool, _) => Some(Fact {
-            slot,
-            is_bool: true,
-            codes: 3,
-        }),
-        (Type::Int(_) | Type::Float(_) | Type::Duration | Type::Text | Type::Code(_), _) => None,
-    }
-}
-
-fn put(set: &mut Set, number: usize) {
-    if let Some(word) = set.get_mut(number / 64) {
-        *word |= 1 << (number % 64);
+            .sum();
+        self.table.get(at..at + 2 * self.words).unwrap_or(&[])
     }
 }

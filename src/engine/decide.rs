@@ -7,13 +7,13 @@ use crate::domain::codes::{Advice, Channel};
 use crate::domain::event::{Body, Event};
 use crate::domain::outcome::{Decision, MAX_NOT_AVAILABLE, MAX_REASONS, Reason};
 use crate::engine::book::{Band, Mode, Policy, Rule};
-use crate::engine::candidates::{Set, members};
+use crate::engine::candidates::{Entry, Stage, Walk};
 use crate::engine::cold::Standing;
 use crate::engine::features::View;
 use crate::engine::holds;
 use crate::engine::prepared::Prepared;
 use crate::engine::sequences;
-use crate::expr::Slot;
+use crate::expr::{Halves, Program, Slot};
 use std::sync::Arc;
 
 /// What the rules said of an event in one phase, reused from event to event.
@@ -37,14 +37,15 @@ impl Findings {
     }
 }
 
-/// Evaluates the candidates among a phase's rules.
-pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, set: Set, findings: &mut Findings) {
-    for number in members(set) {
-        let Some(rule) = prepared.book.rules.get(number) else {
+/// Evaluates what is left of a phase's rules ([`crate::engine::candidates`]).
+pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
+    let mut walk = Walk::of(stage);
+    while let Some((entry, settled)) = prepared.candidates.next(&mut walk, view) {
+        let Some(rule) = prepared.book.rules.get(entry.rule) else {
             continue;
         };
-        match hit(rule, view) {
-            Some(true) => findings.hits.push(number),
+        match hit(rule, settled.then_some(entry), view) {
+            Some(true) => findings.hits.push(entry.rule),
             Some(false) => {}
             None => blame(rule, view, findings),
         }
@@ -52,18 +53,20 @@ pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, set: Set, findings: &m
 }
 
 /// Whether a rule hits; nothing where it cannot be told. An exception that cannot be told does
-/// not protect.
-fn hit(rule: &Rule, view: &mut View<'_>) -> Option<bool> {
+/// not protect. Of conditions the settled half of which is true, only the rest is evaluated.
+fn hit(rule: &Rule, settled: Option<&Entry>, view: &mut View<'_>) -> Option<bool> {
     if let Some(sequence) = &rule.sequence {
-        let last = sequence.steps.last()?;
-        if !last.when.eval(view)? || !sequences::is_ripe(view.record, sequence, view.clock_ms) {
+        let last = &sequence.steps.last()?.when;
+        let rest = settled.and_then(|entry| entry.last.as_ref());
+        if !half(last, rest, view)? || !sequences::is_ripe(view.record, sequence, view.clock_ms) {
             return Some(false);
         }
     }
+    let rest = settled.and_then(|entry| entry.when.as_ref());
     let when = rule
         .when
         .as_ref()
-        .map_or(Some(true), |program| program.eval(view));
+        .map_or(Some(true), |program| half(program, rest, view));
     if when == Some(false) {
         return Some(false);
     }
@@ -75,6 +78,14 @@ fn hit(rule: &Rule, view: &mut View<'_>) -> Option<bool> {
         return Some(false);
     }
     when
+}
+
+/// What a condition comes to: by its rest where that is all that is open, else as a whole.
+pub fn half(whole: &Program, rest: Option<&Halves>, view: &mut View<'_>) -> Option<bool> {
+    match rest {
+        Some(halves) => halves.rest(view),
+        None => whole.eval(view),
+    }
 }
 
 fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
