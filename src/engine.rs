@@ -36,7 +36,7 @@ pub mod vocabulary;
 use crate::domain::event::{Authorization, Body, Event};
 use crate::domain::outcome::{Decision, Effect};
 use crate::domain::time::DAY_MS;
-use crate::engine::candidates::{Stage, Walk};
+use crate::engine::candidates::Stage;
 use crate::engine::decide::Findings;
 use crate::engine::features::{Scratch, View};
 use crate::engine::prepared::Prepared;
@@ -463,8 +463,8 @@ fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
 
 /// Which steps of which sequences the event passes: (rule, bits of its steps).
 fn passed_steps(prepared: &Prepared, view: &mut View<'_>, moved: &mut Vec<(usize, u32)>) {
-    let mut walk = Walk::of(Stage::Step);
-    while let Some((entry, settled)) = prepared.candidates.next(&mut walk, view) {
+    let mut walk = prepared.candidates.walk(Stage::Step, view);
+    while let Some((entry, settled)) = walk.next(&view.scratch.left) {
         let (rule, step) = (entry.rule, entry.step);
         let condition = prepared
             .book

@@ -26,7 +26,7 @@ use std::ops::Range;
 
 pub use duration::{parse_duration, show_duration};
 pub use explain::Explained;
-pub use outlook::{Halves, Outlook, Told};
+pub use outlook::{Glance, Halves, Outlook, Told};
 pub use scheme::{CodeKind, Facts, Field, MAX_WORDS, Refusal, Scheme, Slot, Symbols, Type, Unit};
 
 use tree::Truth;
@@ -146,9 +146,9 @@ impl Program {
         classes::guards(&self.root, &self.fields)
     }
 
-    /// What the expression can still come to, where `given` tells of some slots.
-    pub fn outlook(&self, given: &dyn Fn(Slot) -> Option<Told>) -> Outlook {
-        outlook::outlook(&self.root, given)
+    /// What the expression can still come to after a glance.
+    pub fn outlook(&self, glance: Glance<'_>) -> Outlook {
+        outlook::outlook(&self.root, glance)
     }
 
     /// The outlooks of the single tests that read this slot alone, where it is so. What gives the same for all programs

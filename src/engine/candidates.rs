@@ -10,7 +10,7 @@
 use crate::engine::class::Class;
 use crate::engine::features::View;
 use crate::engine::vocabulary::Types;
-use crate::expr::{Facts, Halves, Program, Slot, Told, Type};
+use crate::expr::{Facts, Glance, Halves, Program, Slot, Type};
 
 mod tables;
 
@@ -51,13 +51,13 @@ impl Claim<'_> {
 
     /// Whether it can come true or be blamed. An exception speaks only where no unknown step could
     /// be blamed before it.
-    fn can_pass(&self, given: &dyn Fn(Slot) -> Option<Told>) -> bool {
+    fn can_pass(&self, glance: Glance<'_>) -> bool {
         let mut all = self.when.iter().chain(&self.last);
         let saved = self.last.is_none()
             && self
                 .unless
-                .is_some_and(|unless| unless.outlook(given).is_true());
-        !saved && !all.any(|program| program.outlook(given).is_false())
+                .is_some_and(|unless| unless.outlook(glance).is_true());
+        !saved && !all.any(|program| program.outlook(glance).is_false())
     }
 }
 
@@ -83,8 +83,10 @@ pub struct Candidates {
 #[derive(Debug, Default)]
 struct OfType {
     entries: Vec<Entry>,
-    /// For each stage the bits of its entries.
-    stages: [Vec<u64>; 3],
+    /// The bits of each stage's entries.
+    decide: Vec<u64>,
+    absorb: Vec<u64>,
+    step: Vec<u64>,
     /// Words of a set.
     words: usize,
     tabled: Vec<Tabled>,
@@ -120,6 +122,8 @@ struct Asked {
 enum Reading {
     /// 1 for false, 2 for true.
     Bool,
+    /// 1 for any text.
+    Text,
     /// The symbol's own.
     Symbol,
     /// A number: 1 and as many more as it reaches of these.
@@ -130,6 +134,7 @@ impl Asked {
     fn code(&self, view: &mut View<'_>) -> usize {
         match &self.reading {
             Reading::Bool => view.boolean(self.slot).map_or(0, |v| 1 + usize::from(v)),
+            Reading::Text => usize::from(view.text(self.slot).is_some()),
             Reading::Symbol => view
                 .int(self.slot)
                 .and_then(|code| usize::try_from(code).ok())
@@ -144,24 +149,62 @@ impl Asked {
 /// What is left for the event in hand; reused from event to event.
 #[derive(Debug, Clone, Default)]
 pub struct Left {
-    can_pass: Vec<u64>,
-    settled: Vec<u64>,
+    /// Where the row of the event's combination begins.
+    row: usize,
+    /// What can pass. The first word stands apart, since most books need no other.
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Left {
+    fn word(&self, word: usize) -> u64 {
+        match word.checked_sub(1) {
+            None => self.first,
+            Some(at) => self.more.get(at).copied().unwrap_or(0),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first == 0 && self.more.iter().all(|word| *word == 0)
+    }
+
+    fn meets(&self, set: &[u64]) -> bool {
+        let Some((first, more)) = set.split_first() else {
+            return false;
+        };
+        self.first & first != 0 || self.more.iter().zip(more).any(|(a, b)| a & b != 0)
+    }
+
+    fn keep(&mut self, set: &[u64]) {
+        let Some((first, more)) = set.split_first() else {
+            return;
+        };
+        self.first &= first;
+        for (word, set) in self.more.iter_mut().zip(more) {
+            *word &= set;
+        }
+    }
 }
 
 /// A walk over what is left of a stage.
 #[derive(Debug)]
-pub struct Walk {
-    stage: usize,
+pub struct Walk<'a> {
+    of_type: Option<&'a OfType>,
+    stage: Stage,
     word: usize,
     bits: u64,
 }
 
 impl Candidates {
     /// Makes claims ready; they are given in order of stage, rule and step.
-    pub fn new(claims: &[Claim<'_>], kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>) -> Self {
+    pub fn new(
+        claims: &[Claim<'_>],
+        kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
+        is_empty: &dyn Fn(u16) -> bool,
+    ) -> Self {
         let of_type = |code| {
             let here: Vec<_> = claims.iter().filter(|c| c.on >> code & 1 == 1).collect();
-            tables::of_type(&here, code, kind_of)
+            tables::of_type(&here, code, kind_of, is_empty)
         };
         Self {
             by_type: (0..16).map(of_type).collect(),
@@ -174,96 +217,103 @@ impl Candidates {
 
     /// Leaves in the view's scratch what can pass for the event in hand, its outcome out of sight.
     pub fn find(&self, view: &mut View<'_>) {
-        let mut left = std::mem::take(&mut view.scratch.left);
-        left.can_pass.clear();
-        left.settled.clear();
-        if let Some(of_type) = self.of_type(view) {
-            let row = of_type.row(view.class);
-            let (can_pass, settled) = row.split_at(row.len() / 2);
-            left.can_pass.extend_from_slice(can_pass);
-            left.settled.extend_from_slice(settled);
-            narrow(&of_type.asked, &mut left, view);
+        let left = &mut view.scratch.left;
+        left.first = 0;
+        left.more.clear();
+        let Some(of_type) = self.by_type.get(usize::from(view.class.type_code())) else {
+            return;
+        };
+        left.row = of_type.row(view.class);
+        let row = of_type.table.get(left.row..left.row + of_type.words);
+        if let Some((first, more)) = row.and_then(<[u64]>::split_first) {
+            left.first = *first;
+            if !more.is_empty() {
+                left.more.extend_from_slice(more);
+            }
         }
-        view.scratch.left = left;
+        narrow(&of_type.asked, view);
     }
 
     /// Leaves out what the outcome rules out.
     pub fn narrow(&self, view: &mut View<'_>) {
-        if let Some(of_type) = self.of_type(view)
-            && !of_type.outcomes.is_empty()
-        {
-            let mut left = std::mem::take(&mut view.scratch.left);
-            narrow(&of_type.outcomes, &mut left, view);
-            view.scratch.left = left;
+        if let Some(of_type) = self.of_type(view) {
+            narrow(&of_type.outcomes, view);
         }
     }
 
-    /// The next of what is left of a stage, in order of rule and step; and whether the settled
-    /// half of its conditions is true.
-    pub fn next(&self, walk: &mut Walk, view: &View<'_>) -> Option<(&Entry, bool)> {
-        let of_type = self.of_type(view)?;
-        let left = &view.scratch.left;
-        while walk.bits == 0 {
-            let stage = of_type.stages.get(walk.stage)?.get(walk.word)?;
-            walk.bits = left.can_pass.get(walk.word)? & stage;
-            walk.word += 1;
-        }
-        let bit = walk.bits.trailing_zeros();
-        walk.bits &= walk.bits - 1;
-        let word = walk.word - 1;
-        let settled = left
-            .settled
-            .get(word)
-            .is_some_and(|set| set >> bit & 1 == 1);
-        let at = word * 64 + usize::try_from(bit).unwrap_or(0);
-        Some((of_type.entries.get(at)?, settled))
+    /// A walk from the beginning of a stage.
+    pub fn walk(&self, stage: Stage, view: &View<'_>) -> Walk<'_> {
+        let mut walk = Walk {
+            of_type: self.of_type(view).filter(|_| !view.scratch.left.is_empty()),
+            stage,
+            word: 0,
+            bits: 0,
+        };
+        walk.bits = walk.open(&view.scratch.left).unwrap_or(0);
+        walk
     }
 
     /// How many are left of a stage.
     pub fn count(&self, stage: Stage, view: &View<'_>) -> usize {
-        let mut walk = Walk::of(stage);
-        std::iter::from_fn(|| self.next(&mut walk, view)).count()
+        let mut walk = self.walk(stage, view);
+        std::iter::from_fn(|| walk.next(&view.scratch.left)).count()
     }
 }
 
-impl Walk {
-    /// From the beginning of a stage.
-    pub const fn of(stage: Stage) -> Self {
-        Self {
-            stage: stage as usize,
-            word: 0,
-            bits: 0,
+impl<'a> Walk<'a> {
+    /// The bits of the word in hand.
+    fn open(&self, left: &Left) -> Option<u64> {
+        let stage = match self.stage {
+            Stage::Decide => &self.of_type?.decide,
+            Stage::Absorb => &self.of_type?.absorb,
+            Stage::Step => &self.of_type?.step,
+        };
+        Some(left.word(self.word) & stage.get(self.word)?)
+    }
+
+    /// The next of what is left, in order of rule and step; and whether the settled half of its
+    /// conditions is true.
+    #[inline]
+    pub fn next(&mut self, left: &Left) -> Option<(&'a Entry, bool)> {
+        while self.bits == 0 {
+            if self.word + 1 >= self.of_type?.words {
+                return None;
+            }
+            self.word += 1;
+            self.bits = self.open(left)?;
         }
+        let of_type = self.of_type?;
+        let bit = self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        let settled = of_type.table.get(left.row + of_type.words + self.word)?;
+        let at = self.word * 64 + usize::try_from(bit).unwrap_or(0);
+        Some((of_type.entries.get(at)?, settled >> bit & 1 == 1))
     }
 }
 
-/// Takes out of `left` what the facts leave out; each is asked only where it can.
-fn narrow(asked: &[Asked], left: &mut Left, view: &mut View<'_>) {
+/// Takes out what the facts leave out; each is asked only where it can.
+fn narrow(asked: &[Asked], view: &mut View<'_>) {
     for fact in asked {
-        let touched = |(can, touches): (&u64, &u64)| can & touches != 0;
-        if !left.can_pass.iter().zip(&fact.touches).any(touched) {
+        if !view.scratch.left.meets(&fact.touches) {
             continue;
         }
-        // A code that nobody tabled leaves everything.
         let start = fact.code(view) * fact.touches.len();
-        let sets = fact.sets.get(start..).unwrap_or(&[]);
-        for (can_pass, set) in left.can_pass.iter_mut().zip(sets) {
-            *can_pass &= set;
+        // A code that nobody tabled leaves everything.
+        if let Some(set) = fact.sets.get(start..start + fact.touches.len()) {
+            view.scratch.left.keep(set);
         }
     }
 }
 
 impl OfType {
-    /// What the table holds for an event's class: what can pass, then what is settled.
-    fn row(&self, class: Class) -> &[u64] {
-        let at: usize = self
-            .tabled
+    /// Where in the table the row of an event's class begins.
+    fn row(&self, class: Class) -> usize {
+        self.tabled
             .iter()
             .map(|fact| {
                 let code = usize::try_from(class.0 >> fact.shift & fact.mask).unwrap_or(0);
                 fact.places.get(code).copied().unwrap_or(0)
             })
-            .sum();
-        self.table.get(at..at + 2 * self.words).unwrap_or(&[])
+            .sum()
     }
 }

@@ -5,9 +5,9 @@
 
 use crate::domain::codes::{Advice, Channel};
 use crate::domain::event::{Body, Event};
-use crate::domain::outcome::{Decision, MAX_NOT_AVAILABLE, MAX_REASONS, Reason};
+use crate::domain::outcome::{Decision, MAX_NOT_AVAILABLE, MAX_REASONS, Reason, Refusals};
 use crate::engine::book::{Band, Mode, Policy, Rule};
-use crate::engine::candidates::{Entry, Stage, Walk};
+use crate::engine::candidates::{Entry, Stage};
 use crate::engine::cold::Standing;
 use crate::engine::features::View;
 use crate::engine::holds;
@@ -39,8 +39,8 @@ impl Findings {
 
 /// Evaluates what is left of a phase's rules ([`crate::engine::candidates`]).
 pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
-    let mut walk = Walk::of(stage);
-    while let Some((entry, settled)) = prepared.candidates.next(&mut walk, view) {
+    let mut walk = prepared.candidates.walk(stage, view);
+    while let Some((entry, settled)) = walk.next(&view.scratch.left) {
         let Some(rule) = prepared.book.rules.get(entry.rule) else {
             continue;
         };
@@ -109,6 +109,9 @@ fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
 
 /// The decision on the event in hand, from the findings of the decide phase.
 pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
+    if findings.hits.is_empty() && view.record.due_ms == 0 {
+        return harmless(prepared, view, findings);
+    }
     let policy = &prepared.book.policy;
     let rules = &prepared.book.rules;
     let mut live: Vec<usize> = Vec::new();
@@ -158,6 +161,23 @@ pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> De
             .collect(),
         shadow,
         reasons,
+        not_available: not_available(prepared, findings),
+        late: view.late,
+        rates: converted(prepared, view),
+    }
+}
+
+/// The decision on most events: no rule hit, and where nothing is due no hold is open. A score of 0
+/// lies below every band.
+fn harmless(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
+    Decision {
+        score: 0,
+        action: Advice::Allow,
+        methods_refused: Refusals::default(),
+        hold: None,
+        rules: Vec::new(),
+        shadow: Vec::new(),
+        reasons: Vec::new(),
         not_available: not_available(prepared, findings),
         late: view.late,
         rates: converted(prepared, view),

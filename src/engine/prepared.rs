@@ -36,7 +36,11 @@ impl Prepared {
     /// Derives what the hot loop needs.
     pub fn new(book: Book) -> Self {
         let kind_of = |slot| book.scheme.field(slot).map(|f| (f.kind.clone(), f.cost_ns));
-        let candidates = Candidates::new(&claims(&book.rules), &kind_of);
+        let is_empty = |list: u16| {
+            let list = book.lists.get(usize::from(list));
+            list.is_some_and(|list| list.entries.is_empty())
+        };
+        let candidates = Candidates::new(&claims(&book.rules), &kind_of, &is_empty);
         let mut looked_at = [0_u32; 16];
         for rule in book.rules.iter().filter(|r| r.mode == Mode::Live) {
             for (code, factors) in looked_at.iter_mut().enumerate() {

@@ -17,6 +17,17 @@ pub enum Told {
     Codes(u64),
     /// A known Int or Duration within these bounds, both included.
     Within(i64, i64),
+    /// A known value, whatever it is.
+    Known,
+}
+
+/// What is told before anything is evaluated.
+#[derive(Clone, Copy)]
+pub struct Glance<'a> {
+    /// What is told of a slot; nothing where it may hold anything.
+    pub told: &'a dyn Fn(Slot) -> Option<Told>,
+    /// Which lists are empty.
+    pub is_empty: &'a dyn Fn(u16) -> bool,
 }
 
 /// The answers that remain possible, as bits.
@@ -86,63 +97,88 @@ impl Outlook {
     }
 }
 
-/// What the other slots leave open, where `given` tells of some.
-pub fn outlook(truth: &Truth, given: &dyn Fn(Slot) -> Option<Told>) -> Outlook {
+/// What the other slots leave open, after a glance.
+pub fn outlook(truth: &Truth, glance: Glance<'_>) -> Outlook {
     match truth {
         Truth::Const(answer) => Outlook::of(*answer),
-        Truth::Not(inner) => outlook(inner, given)
+        Truth::Not(inner) => outlook(inner, glance)
             .answers()
             .fold(Outlook::NONE, |all, answer| {
                 all.or(Outlook::of(answer.map(|value| !value)))
             }),
-        Truth::And(parts) => parts.iter().fold(Outlook::TRUE, |so_far, part| {
-            so_far.joined(true, outlook(part, given))
-        }),
-        Truth::Or(parts) => parts.iter().fold(Outlook::FALSE, |so_far, part| {
-            so_far.joined(false, outlook(part, given))
-        }),
+        Truth::And(parts) => joined(true, parts, glance),
+        Truth::Or(parts) => joined(false, parts, glance),
         Truth::If(three) => {
             let [condition, yes, no] = &**three;
-            outlook(condition, given)
+            outlook(condition, glance)
                 .answers()
                 .fold(Outlook::NONE, |all, answer| {
                     all.or(match answer {
-                        Some(true) => outlook(yes, given),
-                        Some(false) => outlook(no, given),
+                        Some(true) => outlook(yes, glance),
+                        Some(false) => outlook(no, glance),
                         None => Outlook::UNKNOWN,
                     })
                 })
         }
         Truth::Same { equal, sides } => {
             let [left, right] = &**sides;
-            outlook(left, given).paired(outlook(right, given), |one, two| {
+            outlook(left, glance).paired(outlook(right, glance), |one, two| {
                 Some((one? == two?) == *equal)
             })
         }
-        leaf => leaf_outlook(leaf, given),
+        leaf => leaf_outlook(leaf, glance),
     }
 }
 
-fn leaf_outlook(leaf: &Truth, given: &dyn Fn(Slot) -> Option<Told>) -> Outlook {
-    let open = if matches!(leaf, Truth::Has(..)) {
+/// Stops at the first part that decides alone.
+fn joined(all: bool, parts: &[Truth], glance: Glance<'_>) -> Outlook {
+    let mut so_far = Outlook::of(Some(all));
+    for part in parts {
+        so_far = so_far.joined(all, outlook(part, glance));
+        if so_far == Outlook::of(Some(!all)) {
+            break;
+        }
+    }
+    so_far
+}
+
+fn leaf_outlook(leaf: &Truth, glance: Glance<'_>) -> Outlook {
+    if let Truth::Listed { list, slot } = leaf {
+        if !(glance.is_empty)(*list) {
+            return Outlook::OPEN;
+        }
+        let is_known = (glance.told)(*slot) == Some(Told::Known);
+        return if is_known {
+            Outlook::FALSE
+        } else {
+            Outlook::FALSE.or(Outlook::UNKNOWN)
+        };
+    }
+    let is_has = matches!(leaf, Truth::Has(..));
+    let open = if is_has {
         Outlook::TRUE.or(Outlook::FALSE)
     } else {
         Outlook::OPEN
     };
-    let Some((slot, what)) = only_slot(leaf).and_then(|slot| Some((slot, given(slot)?))) else {
+    let Some((slot, told)) = only_slot(leaf).and_then(|slot| Some((slot, (glance.told)(slot)?)))
+    else {
         return open;
     };
-    match what {
-        Told::Codes(codes) => (0..64)
+    match told {
+        Told::Codes(codes) => (0..u64::BITS - codes.leading_zeros())
             .filter(|code| codes >> code & 1 == 1)
             .fold(Outlook::NONE, |all, code| {
                 all.or(Outlook::of(leaf.eval(&mut Only { slot, code })))
             }),
-        Told::Within(low, high) => match leaf {
-            Truth::Has(..) => Outlook::TRUE,
-            Truth::IntSlot { compare, value, .. } => within(*compare, *value, low, high),
-            _ => open,
-        },
+        Told::Within(..) | Told::Known if is_has => Outlook::TRUE,
+        Told::Within(low, high) => {
+            if let Truth::IntSlot { compare, value, .. } = leaf {
+                within(*compare, *value, low, high)
+            } else {
+                open
+            }
+        }
+        Told::Known => open,
     }
 }
 
@@ -157,6 +193,14 @@ fn within(compare: Compare, value: i64, low: i64, high: i64) -> Outlook {
 
 /// The one slot that a leaf reads; nothing where it reads several, none, or looks into a list.
 fn only_slot(leaf: &Truth) -> Option<Slot> {
+    if let Truth::Slot(slot)
+    | Truth::Class { slot, .. }
+    | Truth::Has(slot, _)
+    | Truth::IntSlot { slot, .. }
+    | Truth::FloatSlot { slot, .. } = leaf
+    {
+        return Some(*slot);
+    }
     let mut listed = false;
     leaf.walk(&mut |met| listed |= matches!(met, Met::List(_)));
     let slots = leaf.slots();
@@ -182,7 +226,13 @@ pub fn views(truth: &Truth, slot: Slot, what: Told) -> Vec<Outlook> {
     let mut views = Vec::new();
     leaves(truth, &mut |leaf| {
         if only_slot(leaf) == Some(slot) {
-            views.push(leaf_outlook(leaf, &|_| Some(what)));
+            views.push(leaf_outlook(
+                leaf,
+                Glance {
+                    told: &|_| Some(what),
+                    is_empty: &|_| false,
+                },
+            ));
         }
     });
     views
@@ -237,8 +287,8 @@ impl Halves {
     }
 
     /// The outlook of the settled half.
-    pub fn settled(&self, given: &dyn Fn(Slot) -> Option<Told>) -> Outlook {
-        outlook(&self.settled, given)
+    pub fn settled(&self, glance: Glance<'_>) -> Outlook {
+        outlook(&self.settled, glance)
     }
 
     /// What the whole condition comes to where the settled half is true.

@@ -6,7 +6,7 @@
 use super::{Asked, Claim, Entry, OfType, Reading, Stage, Tabled};
 use crate::engine::class::ClassField;
 use crate::engine::vocabulary::{BUILT_INS, Feature};
-use crate::expr::{Slot, Told, Type};
+use crate::expr::{Glance, Slot, Told, Type};
 
 /// The most combinations of coded facts tabled for one event type: 16 KiB a word of rules.
 const MAX_COMBINATIONS: usize = 1_024;
@@ -38,6 +38,7 @@ pub(super) fn of_type(
     claims: &[&Claim<'_>],
     type_code: u32,
     kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
+    is_empty: &dyn Fn(u16) -> bool,
 ) -> OfType {
     let facts = facts(claims, kind_of);
     let tabled = choose(claims, &facts);
@@ -55,7 +56,7 @@ pub(super) fn of_type(
     let mut asked: Vec<Asked> = facts
         .into_iter()
         .filter(|fact| !is_settled(fact.slot) && fact.cost_ns <= MAX_COST_NS)
-        .map(|fact| asked(claims, type_code, fact))
+        .map(|fact| asked(claims, type_code, fact, is_empty))
         .filter(|fact| many(&fact.touches) > 0)
         .collect();
     asked.sort_by_key(|fact| (std::cmp::Reverse(many(&fact.touches)), fact.slot));
@@ -69,9 +70,11 @@ pub(super) fn of_type(
         })
     };
     OfType {
-        stages: [Stage::Decide, Stage::Absorb, Stage::Step].map(stage),
+        decide: stage(Stage::Decide),
+        absorb: stage(Stage::Absorb),
+        step: stage(Stage::Step),
         words: words(claims),
-        table: table(claims, &entries, type_code, &tabled),
+        table: table(claims, &entries, type_code, &tabled, is_empty),
         tabled: placed(&tabled, 2 * words(claims)),
         entries,
         asked,
@@ -122,7 +125,8 @@ fn facts(claims: &[&Claim<'_>], kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>) -
                 let givens = bands(&cuts);
                 (Reading::Bands(cuts), givens)
             }
-            Type::Float(_) | Type::Text | Type::Code(_) => return None,
+            Type::Text => (Reading::Text, vec![Told::Codes(1), Told::Known]),
+            Type::Float(_) | Type::Code(_) => return None,
         };
         Some(Fact {
             slot,
@@ -233,7 +237,13 @@ fn placed(tabled: &[Grouped], width: usize) -> Vec<Tabled> {
 }
 
 /// For each combination, the first fact's groups varying fastest, what can pass and what is settled.
-fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Grouped]) -> Vec<u64> {
+fn table(
+    claims: &[&Claim<'_>],
+    entries: &[Entry],
+    type_code: u32,
+    tabled: &[Grouped],
+    is_empty: &dyn Fn(u16) -> bool,
+) -> Vec<u64> {
     let combinations: usize = tabled.iter().map(|fact| fact.givens.len()).product();
     let mut table = Vec::with_capacity(combinations * 2 * words(claims));
     for combination in 0..combinations {
@@ -248,19 +258,23 @@ fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Gro
             );
             left /= many;
         }
-        let given = |slot: Slot| {
+        let told = |slot: Slot| {
             let known = givens.iter().find(|(known, _)| *known == slot);
             known
                 .map(|(_, given)| *given)
                 .or_else(|| of_event_type(type_code, slot))
         };
+        let glance = Glance {
+            told: &told,
+            is_empty,
+        };
         table.extend(set(claims, |at| {
-            claims.get(at).is_some_and(|claim| claim.can_pass(&given))
+            claims.get(at).is_some_and(|claim| claim.can_pass(glance))
         }));
         table.extend(set(claims, |at| {
             entries.get(at).is_some_and(|entry| {
                 let mut halves = entry.when.iter().chain(&entry.last);
-                halves.all(|half| half.settled(&given).is_true())
+                halves.all(|half| half.settled(glance).is_true())
             })
         }));
     }
@@ -268,17 +282,26 @@ fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Gro
 }
 
 /// A fact with what can pass for each of its codes.
-fn asked(claims: &[&Claim<'_>], type_code: u32, fact: Fact) -> Asked {
+fn asked(
+    claims: &[&Claim<'_>],
+    type_code: u32,
+    fact: Fact,
+    is_empty: &dyn Fn(u16) -> bool,
+) -> Asked {
     let rows: Vec<Vec<u64>> = fact
         .givens
         .iter()
         .map(|given| {
-            let given = |slot: Slot| {
+            let told = |slot: Slot| {
                 let here = (slot == fact.slot).then_some(*given);
                 here.or_else(|| of_event_type(type_code, slot))
             };
+            let glance = Glance {
+                told: &told,
+                is_empty,
+            };
             set(claims, |at| {
-                claims.get(at).is_some_and(|claim| claim.can_pass(&given))
+                claims.get(at).is_some_and(|claim| claim.can_pass(glance))
             })
         })
         .collect();

@@ -47,6 +47,13 @@ fn passes(tests: &[(Slot, u64)], codes: &[(Slot, u32)]) -> bool {
     })
 }
 
+fn glance(told: &dyn Fn(Slot) -> Option<Told>) -> Glance<'_> {
+    Glance {
+        told,
+        is_empty: &|_| false,
+    }
+}
+
 /// What guards, outlooks and class sets promise, for one expression over classes alone.
 fn check(source: &str, classes: &[(Table, Vec<(Slot, u32)>)], dice: &mut Dice) -> bool {
     let program = program(source);
@@ -80,11 +87,11 @@ fn check(source: &str, classes: &[(Table, Vec<(Slot, u32)>)], dice: &mut Dice) -
             .collect();
         let given = |slot: Slot| told.iter().find(|(known, _)| *known == slot)?.1;
         assert!(
-            program.outlook(&given).allows(answer),
+            program.outlook(glance(&given)).allows(answer),
             "{source}: {answer:?} of {codes:?} is ruled out by {told:?}"
         );
         let halves = program.halves(&|slot| given(slot).is_some());
-        if halves.settled(&given).is_true() {
+        if halves.settled(glance(&given)).is_true() {
             assert_eq!(
                 halves.rest(&mut table.clone()),
                 answer,
@@ -215,10 +222,33 @@ fn an_outlook_is_false_only_where_nothing_else_can_come() {
             let known = told.iter().find(|(known, _)| *known == slot);
             known.map(|(_, told)| *told)
         };
-        let outlook = program(source).outlook(&given);
+        let outlook = program(source).outlook(glance(&given));
         assert_eq!(outlook.is_false(), is_false, "{source} {told:?}");
         assert!(!outlook.is_true(), "{source} {told:?}");
     }
+}
+
+#[test]
+fn nothing_known_is_in_an_empty_list() {
+    let program = program("flag || in_list(channel, 'risky-countries')");
+    let look = |at: Option<Told>| {
+        let told = |slot: Slot| {
+            if slot == self::slot("flag") {
+                Some(Told::Codes(1 << 1))
+            } else {
+                at
+            }
+        };
+        let is_empty = |_| true;
+        let outlook = program.outlook(Glance {
+            told: &told,
+            is_empty: &is_empty,
+        });
+        [Some(true), Some(false), None].map(|answer| outlook.allows(answer))
+    };
+    assert_eq!(look(Some(Told::Known)), [false, true, false]);
+    assert_eq!(look(Some(Told::Codes(1))), [false, true, true]);
+    assert_eq!(look(None), [false, true, true]);
 }
 
 #[test]
@@ -226,8 +256,16 @@ fn only_the_rest_of_a_condition_is_read_where_half_is_settled() {
     let program = program("channel == 'pos' && (flag || channel == 'atm') && amount > 5");
     let is_settled = |at: Slot| at == slot("channel");
     let halves = program.halves(&is_settled);
-    assert!(halves.settled(&|_| Some(Told::Codes(1 << 2))).is_true());
-    assert!(halves.settled(&|_| Some(Told::Codes(1 << 3))).is_false());
+    assert!(
+        halves
+            .settled(glance(&|_| Some(Told::Codes(1 << 2))))
+            .is_true()
+    );
+    assert!(
+        halves
+            .settled(glance(&|_| Some(Told::Codes(1 << 3))))
+            .is_false()
+    );
     let mut table = Table::of(&[("flag", Given::Bool(true)), ("amount", Given::Int(9))]);
     assert_eq!(halves.rest(&mut table), Some(true));
     assert_eq!(program.cuts(slot("amount")), [5, 6]);
