@@ -126,10 +126,16 @@ impl Program {
     /// Empty when the result is known, and also when it is unknown by arithmetic alone (an overflow, a division by zero).
     pub fn blame<F: Facts>(&self, facts: &mut F) -> Vec<Slot> {
         let mut blamed = Vec::new();
-        self.root.blame(facts, &mut blamed);
+        self.blame_into(facts, &mut blamed);
+        blamed
+    }
+
+    /// The same into a vector that is used again.
+    pub fn blame_into<F: Facts>(&self, facts: &mut F, blamed: &mut Vec<Slot>) {
+        blamed.clear();
+        self.root.blame(facts, blamed);
         blamed.sort_unstable();
         blamed.dedup();
-        blamed
     }
 
     /// Every slot that an evaluation may read, sorted.
@@ -155,6 +161,11 @@ impl Program {
     /// need not be told apart.
     pub fn views(&self, slot: Slot, given: Told) -> Vec<Outlook> {
         outlook::views(&self.root, slot, given)
+    }
+
+    /// Which lists are asked for which slots.
+    pub fn listings(&self) -> Vec<(u16, Slot)> {
+        outlook::listings(&self.root)
     }
 
     /// The numbers at which some comparison of this slot with a constant may change its answer, sorted.

@@ -7,9 +7,10 @@
 //! card blocked) leave out more, asked only where they would. Nothing that could be unknown is
 //! left out: the rule itself must say that it cannot tell.
 
+use crate::engine::book::List;
 use crate::engine::class::Class;
 use crate::engine::features::View;
-use crate::engine::vocabulary::Types;
+use crate::engine::vocabulary::{Feature, Types};
 use crate::expr::{Facts, Glance, Halves, Program, Slot, Type};
 
 mod tables;
@@ -122,8 +123,9 @@ struct Asked {
 enum Reading {
     /// 1 for false, 2 for true.
     Bool,
-    /// 1 for any text.
-    Text,
+    /// 1 where the card or merchant is known and has none of these short fingerprints, sorted;
+    /// else 0.
+    Misses(Vec<u32>),
     /// The symbol's own.
     Symbol,
     /// A number: 1 and as many more as it reaches of these.
@@ -134,7 +136,15 @@ impl Asked {
     fn code(&self, view: &mut View<'_>) -> usize {
         match &self.reading {
             Reading::Bool => view.boolean(self.slot).map_or(0, |v| 1 + usize::from(v)),
-            Reading::Text => usize::from(view.text(self.slot).is_some()),
+            Reading::Misses(shorts) => {
+                let key = if self.slot == Feature::Card as Slot {
+                    (view.event.card_fp.0 != 0).then(|| view.event.card_fp.short())
+                } else {
+                    let merchant = view.event.purchase().map(|(merchant, ..)| merchant);
+                    merchant.filter(|m| !m.id.is_empty()).map(|m| m.id_fp)
+                };
+                usize::from(key.is_some_and(|key| shorts.binary_search(&key).is_err()))
+            }
             Reading::Symbol => view
                 .int(self.slot)
                 .and_then(|code| usize::try_from(code).ok())
@@ -200,11 +210,11 @@ impl Candidates {
     pub fn new(
         claims: &[Claim<'_>],
         kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
-        is_empty: &dyn Fn(u16) -> bool,
+        lists: &[List],
     ) -> Self {
         let of_type = |code| {
             let here: Vec<_> = claims.iter().filter(|c| c.on >> code & 1 == 1).collect();
-            tables::of_type(&here, code, kind_of, is_empty)
+            tables::of_type(&here, code, kind_of, lists)
         };
         Self {
             by_type: (0..16).map(of_type).collect(),

@@ -26,6 +26,8 @@ pub struct Findings {
     pub unknown: Vec<(Slot, &'static str)>,
     /// Factors of live rules that could not be evaluated.
     pub blind: u32,
+    /// Room to find the blame of one condition in.
+    blamed: Vec<Slot>,
 }
 
 impl Findings {
@@ -99,9 +101,10 @@ fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
         .and_then(|s| s.steps.last())
         .map(|s| &s.when);
     for program in rule.when.iter().chain(last) {
-        for slot in program.blame(view) {
-            if findings.unknown.iter().all(|(known, _)| *known != slot) {
-                findings.unknown.push((slot, view.why_unknown(slot)));
+        program.blame_into(view, &mut findings.blamed);
+        for slot in &findings.blamed {
+            if findings.unknown.iter().all(|(known, _)| known != slot) {
+                findings.unknown.push((*slot, view.why_unknown(*slot)));
             }
         }
     }
@@ -218,8 +221,8 @@ fn not_available(prepared: &Prepared, findings: &Findings) -> Vec<(Arc<str>, &'s
         .iter()
         .take(MAX_NOT_AVAILABLE)
         .filter_map(|(slot, why)| {
-            let field = prepared.book.scheme.field(*slot)?;
-            Some((Arc::from(field.name.as_str()), *why))
+            let name = prepared.names.get(usize::from(*slot))?;
+            Some((Arc::clone(name), *why))
         })
         .collect()
 }

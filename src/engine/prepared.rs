@@ -20,6 +20,8 @@ pub struct Prepared {
     pub fed: [Vec<usize>; 16],
     /// The rules as decisions name them.
     pub refs: Vec<RuleRef>,
+    /// The names of the scheme's slots, as decisions give them.
+    pub names: Vec<Arc<str>>,
     /// The rules' sentences.
     pub reasons: Vec<Reason>,
     /// The rules' patterns.
@@ -36,11 +38,7 @@ impl Prepared {
     /// Derives what the hot loop needs.
     pub fn new(book: Book) -> Self {
         let kind_of = |slot| book.scheme.field(slot).map(|f| (f.kind.clone(), f.cost_ns));
-        let is_empty = |list: u16| {
-            let list = book.lists.get(usize::from(list));
-            list.is_some_and(|list| list.entries.is_empty())
-        };
-        let candidates = Candidates::new(&claims(&book.rules), &kind_of, &is_empty);
+        let candidates = Candidates::new(&claims(&book.rules), &kind_of, &book.lists);
         let mut looked_at = [0_u32; 16];
         for rule in book.rules.iter().filter(|r| r.mode == Mode::Live) {
             for (code, factors) in looked_at.iter_mut().enumerate() {
@@ -52,6 +50,7 @@ impl Prepared {
         Self {
             candidates,
             fed: aggregates::fed_by_type(&book.aggregates),
+            names: names(&book),
             refs: book.rules.iter().map(rule_ref).collect(),
             reasons: book.rules.iter().map(reason).collect(),
             patterns: book
@@ -131,6 +130,11 @@ fn claims(rules: &[Rule]) -> Vec<Claim<'_>> {
 
 fn last_condition(sequence: &Sequence) -> Option<&Program> {
     sequence.steps.last().map(|step| &step.when)
+}
+
+fn names(book: &Book) -> Vec<Arc<str>> {
+    let fields = book.scheme.fields().iter();
+    fields.map(|field| Arc::from(field.name.as_str())).collect()
 }
 
 fn rule_ref(rule: &Rule) -> RuleRef {

@@ -17,8 +17,6 @@ pub enum Told {
     Codes(u64),
     /// A known Int or Duration within these bounds, both included.
     Within(i64, i64),
-    /// A known value, whatever it is.
-    Known,
 }
 
 /// What is told before anything is evaluated.
@@ -26,8 +24,8 @@ pub enum Told {
 pub struct Glance<'a> {
     /// What is told of a slot; nothing where it may hold anything.
     pub told: &'a dyn Fn(Slot) -> Option<Told>,
-    /// Which lists are empty.
-    pub is_empty: &'a dyn Fn(u16) -> bool,
+    /// Whether a list is known not to hold a slot's value, which is known.
+    pub misses: &'a dyn Fn(u16, Slot) -> bool,
 }
 
 /// The answers that remain possible, as bits.
@@ -144,14 +142,10 @@ fn joined(all: bool, parts: &[Truth], glance: Glance<'_>) -> Outlook {
 
 fn leaf_outlook(leaf: &Truth, glance: Glance<'_>) -> Outlook {
     if let Truth::Listed { list, slot } = leaf {
-        if !(glance.is_empty)(*list) {
-            return Outlook::OPEN;
-        }
-        let is_known = (glance.told)(*slot) == Some(Told::Known);
-        return if is_known {
+        return if (glance.misses)(*list, *slot) {
             Outlook::FALSE
         } else {
-            Outlook::FALSE.or(Outlook::UNKNOWN)
+            Outlook::OPEN
         };
     }
     let is_has = matches!(leaf, Truth::Has(..));
@@ -170,7 +164,7 @@ fn leaf_outlook(leaf: &Truth, glance: Glance<'_>) -> Outlook {
             .fold(Outlook::NONE, |all, code| {
                 all.or(Outlook::of(leaf.eval(&mut Only { slot, code })))
             }),
-        Told::Within(..) | Told::Known if is_has => Outlook::TRUE,
+        Told::Within(..) if is_has => Outlook::TRUE,
         Told::Within(low, high) => {
             if let Truth::IntSlot { compare, value, .. } = leaf {
                 within(*compare, *value, low, high)
@@ -178,7 +172,6 @@ fn leaf_outlook(leaf: &Truth, glance: Glance<'_>) -> Outlook {
                 open
             }
         }
-        Told::Known => open,
     }
 }
 
@@ -230,12 +223,23 @@ pub fn views(truth: &Truth, slot: Slot, what: Told) -> Vec<Outlook> {
                 leaf,
                 Glance {
                     told: &|_| Some(what),
-                    is_empty: &|_| false,
+                    misses: &|_, _| false,
                 },
             ));
         }
     });
     views
+}
+
+/// See [`super::Program::listings`].
+pub fn listings(truth: &Truth) -> Vec<(u16, Slot)> {
+    let mut listings = Vec::new();
+    leaves(truth, &mut |leaf| {
+        if let Truth::Listed { list, slot } = leaf {
+            listings.push((*list, *slot));
+        }
+    });
+    listings
 }
 
 /// See [`super::Program::cuts`].

@@ -4,6 +4,7 @@
 //! that stays small; what else is cheap to ask gets a set for each of its codes.
 
 use super::{Asked, Claim, Entry, OfType, Reading, Stage, Tabled};
+use crate::engine::book::List;
 use crate::engine::class::ClassField;
 use crate::engine::vocabulary::{BUILT_INS, Feature};
 use crate::expr::{Glance, Slot, Told, Type};
@@ -11,9 +12,9 @@ use crate::expr::{Glance, Slot, Told, Type};
 /// The most combinations of coded facts tabled for one event type: 16 KiB a word of rules.
 const MAX_COMBINATIONS: usize = 1_024;
 /// The most facts asked for each event type beside the table.
-const MAX_ASKED: usize = 8;
-/// Facts dearer than this are not asked beforehand, in nanoseconds.
-const MAX_COST_NS: u32 = 6;
+const MAX_ASKED: usize = 12;
+/// Facts dearer than this are not asked beforehand, in nanoseconds; the cheap are asked first.
+const MAX_COST_NS: u32 = 16;
 
 /// A built-in that conditions test, and what each of its codes gives.
 struct Fact {
@@ -21,6 +22,8 @@ struct Fact {
     reading: Reading,
     givens: Vec<Told>,
     cost_ns: u32,
+    /// For a look into a list, which.
+    list: Option<u16>,
 }
 
 /// A fact with its codes in groups that no condition tells apart.
@@ -38,10 +41,11 @@ pub(super) fn of_type(
     claims: &[&Claim<'_>],
     type_code: u32,
     kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
-    is_empty: &dyn Fn(u16) -> bool,
+    lists: &[List],
 ) -> OfType {
-    let facts = facts(claims, kind_of);
+    let mut facts = facts(claims, kind_of);
     let tabled = choose(claims, &facts);
+    facts.extend(listings(claims, lists));
     let is_settled =
         |slot: Slot| slot == Feature::Type as Slot || tabled.iter().any(|fact| fact.slot == slot);
     let entries: Vec<Entry> = claims
@@ -53,16 +57,18 @@ pub(super) fn of_type(
             last: claim.last.map(|program| program.halves(&is_settled)),
         })
         .collect();
-    let mut asked: Vec<Asked> = facts
+    let mut asked: Vec<(u32, Asked)> = facts
         .into_iter()
         .filter(|fact| !is_settled(fact.slot) && fact.cost_ns <= MAX_COST_NS)
-        .map(|fact| asked(claims, type_code, fact, is_empty))
-        .filter(|fact| many(&fact.touches) > 0)
+        .map(|fact| (fact.cost_ns, asked(claims, type_code, fact)))
+        .filter(|(_, fact)| many(&fact.touches) > 0)
         .collect();
-    asked.sort_by_key(|fact| (std::cmp::Reverse(many(&fact.touches)), fact.slot));
+    asked.sort_by_key(|(cost, fact)| (std::cmp::Reverse(many(&fact.touches)), *cost, fact.slot));
     asked.truncate(MAX_ASKED);
+    asked.sort_by_key(|(cost, _)| *cost);
     let (outcomes, asked) = asked
         .into_iter()
+        .map(|(_, fact)| fact)
         .partition(|fact| Feature::of_slot(fact.slot).is_some_and(Feature::is_outcome));
     let stage = |stage| {
         set(claims, |at| {
@@ -74,7 +80,7 @@ pub(super) fn of_type(
         absorb: stage(Stage::Absorb),
         step: stage(Stage::Step),
         words: words(claims),
-        table: table(claims, &entries, type_code, &tabled, is_empty),
+        table: table(claims, &entries, type_code, &tabled),
         tabled: placed(&tabled, 2 * words(claims)),
         entries,
         asked,
@@ -125,17 +131,43 @@ fn facts(claims: &[&Claim<'_>], kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>) -
                 let givens = bands(&cuts);
                 (Reading::Bands(cuts), givens)
             }
-            Type::Text => (Reading::Text, vec![Told::Codes(1), Told::Known]),
-            Type::Float(_) | Type::Code(_) => return None,
+            Type::Float(_) | Type::Text | Type::Code(_) => return None,
         };
         Some(Fact {
             slot,
             reading,
             givens,
             cost_ns,
+            list: None,
         })
     };
     slots.into_iter().filter_map(fact).collect()
+}
+
+/// The lists that conditions ask for the card or the merchant, each a fact of two codes: not sure,
+/// and known not to be on it.
+fn listings(claims: &[&Claim<'_>], lists: &[List]) -> Vec<Fact> {
+    let programs = claims.iter().flat_map(|claim| claim.programs());
+    let mut listings: Vec<_> = programs.flat_map(|program| program.listings()).collect();
+    listings.sort_unstable();
+    listings.dedup();
+    let has_short = |slot| slot == Feature::Card as Slot || slot == Feature::MerchantId as Slot;
+    let fact = |(list, slot): (u16, Slot)| {
+        let entries = &lists
+            .get(usize::from(list))
+            .filter(|_| has_short(slot))?
+            .entries;
+        let mut shorts: Vec<u32> = entries.iter().map(|(key, _)| key.short()).collect();
+        shorts.sort_unstable();
+        Some(Fact {
+            slot,
+            reading: Reading::Misses(shorts),
+            givens: codes(1),
+            cost_ns: 1,
+            list: Some(list),
+        })
+    };
+    listings.into_iter().filter_map(fact).collect()
 }
 
 /// The unknown and each of so many codes.
@@ -237,13 +269,7 @@ fn placed(tabled: &[Grouped], width: usize) -> Vec<Tabled> {
 }
 
 /// For each combination, the first fact's groups varying fastest, what can pass and what is settled.
-fn table(
-    claims: &[&Claim<'_>],
-    entries: &[Entry],
-    type_code: u32,
-    tabled: &[Grouped],
-    is_empty: &dyn Fn(u16) -> bool,
-) -> Vec<u64> {
+fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Grouped]) -> Vec<u64> {
     let combinations: usize = tabled.iter().map(|fact| fact.givens.len()).product();
     let mut table = Vec::with_capacity(combinations * 2 * words(claims));
     for combination in 0..combinations {
@@ -266,7 +292,7 @@ fn table(
         };
         let glance = Glance {
             told: &told,
-            is_empty,
+            misses: &|_, _| false,
         };
         table.extend(set(claims, |at| {
             claims.get(at).is_some_and(|claim| claim.can_pass(glance))
@@ -282,23 +308,22 @@ fn table(
 }
 
 /// A fact with what can pass for each of its codes.
-fn asked(
-    claims: &[&Claim<'_>],
-    type_code: u32,
-    fact: Fact,
-    is_empty: &dyn Fn(u16) -> bool,
-) -> Asked {
+fn asked(claims: &[&Claim<'_>], type_code: u32, fact: Fact) -> Asked {
     let rows: Vec<Vec<u64>> = fact
         .givens
         .iter()
         .map(|given| {
             let told = |slot: Slot| {
-                let here = (slot == fact.slot).then_some(*given);
+                let here = (slot == fact.slot && fact.list.is_none()).then_some(*given);
                 here.or_else(|| of_event_type(type_code, slot))
+            };
+            // Codes of a list's fact say nothing of the slot itself.
+            let misses = |list, slot| {
+                slot == fact.slot && fact.list == Some(list) && *given == Told::Codes(1 << 1)
             };
             let glance = Glance {
                 told: &told,
-                is_empty,
+                misses: &misses,
             };
             set(claims, |at| {
                 claims.get(at).is_some_and(|claim| claim.can_pass(glance))

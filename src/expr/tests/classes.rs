@@ -50,7 +50,7 @@ fn passes(tests: &[(Slot, u64)], codes: &[(Slot, u32)]) -> bool {
 fn glance(told: &dyn Fn(Slot) -> Option<Told>) -> Glance<'_> {
     Glance {
         told,
-        is_empty: &|_| false,
+        misses: &|_, _| false,
     }
 }
 
@@ -229,26 +229,23 @@ fn an_outlook_is_false_only_where_nothing_else_can_come() {
 }
 
 #[test]
-fn nothing_known_is_in_an_empty_list() {
+fn a_list_that_is_known_to_miss_makes_its_test_false() {
     let program = program("flag || in_list(channel, 'risky-countries')");
-    let look = |at: Option<Told>| {
-        let told = |slot: Slot| {
-            if slot == self::slot("flag") {
-                Some(Told::Codes(1 << 1))
-            } else {
-                at
-            }
-        };
-        let is_empty = |_| true;
+    let no_flag = |at: Slot| (at == slot("flag")).then_some(Told::Codes(1 << 1));
+    let look = |misses: bool| {
         let outlook = program.outlook(Glance {
-            told: &told,
-            is_empty: &is_empty,
+            told: &no_flag,
+            misses: &|_, at| misses && at == slot("channel"),
         });
         [Some(true), Some(false), None].map(|answer| outlook.allows(answer))
     };
-    assert_eq!(look(Some(Told::Known)), [false, true, false]);
-    assert_eq!(look(Some(Told::Codes(1))), [false, true, true]);
-    assert_eq!(look(None), [false, true, true]);
+    assert_eq!(look(true), [false, true, false]);
+    assert_eq!(look(false), [true, true, true]);
+    let listed = program.listings();
+    assert_eq!(
+        listed.iter().map(|(_, at)| *at).collect::<Vec<_>>(),
+        [slot("channel")]
+    );
 }
 
 #[test]
