@@ -124,7 +124,19 @@ pub fn outlook(truth: &Truth, glance: Glance<'_>) -> Outlook {
                 Some((one? == two?) == *equal)
             })
         }
-        leaf => leaf_outlook(leaf, glance),
+        leaf @ (Truth::Slot(_)
+        | Truth::Class { .. }
+        | Truth::Has(..)
+        | Truth::Listed { .. }
+        | Truth::IntSlot { .. }
+        | Truth::FloatSlot { .. }
+        | Truth::IntCompare(..)
+        | Truth::FloatCompare(..)
+        | Truth::TextSame { .. }
+        | Truth::IntIn(_)
+        | Truth::FloatIn(_)
+        | Truth::TextIn(_)
+        | Truth::Affix(..)) => leaf_outlook(leaf, glance),
     }
 }
 
@@ -210,7 +222,20 @@ fn leaves(truth: &Truth, meet: &mut dyn FnMut(&Truth)) {
         Truth::And(parts) | Truth::Or(parts) => parts.iter().for_each(|part| leaves(part, meet)),
         Truth::If(three) => three.iter().for_each(|part| leaves(part, meet)),
         Truth::Same { sides, .. } => sides.iter().for_each(|side| leaves(side, meet)),
-        leaf => meet(leaf),
+        leaf @ (Truth::Const(_)
+        | Truth::Slot(_)
+        | Truth::Class { .. }
+        | Truth::Has(..)
+        | Truth::Listed { .. }
+        | Truth::IntSlot { .. }
+        | Truth::FloatSlot { .. }
+        | Truth::IntCompare(..)
+        | Truth::FloatCompare(..)
+        | Truth::TextSame { .. }
+        | Truth::IntIn(_)
+        | Truth::FloatIn(_)
+        | Truth::TextIn(_)
+        | Truth::Affix(..)) => meet(leaf),
     }
 }
 
