@@ -36,8 +36,9 @@ pub mod vocabulary;
 use crate::domain::event::{Authorization, Body, Event};
 use crate::domain::outcome::{Decision, Effect};
 use crate::domain::time::DAY_MS;
+use crate::engine::candidates::Stage;
 use crate::engine::decide::Findings;
-use crate::engine::features::{Scratch, View, challenge_of, own_purchase};
+use crate::engine::features::{Scratch, View};
 use crate::engine::prepared::Prepared;
 use crate::engine::raise::Cause;
 use crate::engine::record::{Record, seconds};
@@ -197,8 +198,8 @@ impl Engine {
     pub fn assess(&self, event: &Event) -> Decision {
         self.look(event, false, |view| {
             let mut findings = Findings::default();
-            let set = self.prepared.decide.of(view);
-            decide::evaluate(&self.prepared, view, set, &mut findings);
+            self.prepared.candidates.find(view);
+            decide::evaluate(&self.prepared, view, Stage::Decide, &mut findings);
             decide::decision(&self.prepared, view, &findings)
         })
     }
@@ -224,8 +225,8 @@ impl Engine {
             }
         };
         let mut scratch = Scratch::default();
-        let mut view = view(
-            &self.prepared,
+        let mut view = View::new(
+            &self.prepared.book,
             event,
             record,
             (clock_ms, late),
@@ -281,8 +282,8 @@ impl Engine {
         let Some(record) = self.slab.get_mut(slot) else {
             return;
         };
-        let mut view = view(
-            prepared,
+        let mut view = View::new(
+            &prepared.book,
             event,
             record,
             (clock_ms, late),
@@ -291,14 +292,14 @@ impl Engine {
         );
         let judged = !matches!(&event.body, Body::Authorization(payment) if Authorization::is_undoing(payment));
         if judged {
-            let set = prepared.decide.of(&mut view);
-            decide::evaluate(prepared, &mut view, set, &mut self.decided);
+            prepared.candidates.find(&mut view);
+            decide::evaluate(prepared, &mut view, Stage::Decide, &mut self.decided);
             if event.is_decided() {
                 out.decision = Some(decide::decision(prepared, &view, &self.decided));
             }
             view.outcome = true;
-            let set = prepared.absorb.of(&mut view);
-            decide::evaluate(prepared, &mut view, set, &mut self.absorbed);
+            prepared.candidates.narrow(&mut view);
+            decide::evaluate(prepared, &mut view, Stage::Absorb, &mut self.absorbed);
             passed_steps(prepared, &mut view, &mut self.moved);
         }
         let facts = absorb::facts(&view);
@@ -308,7 +309,7 @@ impl Engine {
         }
         let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
         gave_way += move_sequences(record, prepared, &self.moved, event, clock_ms);
-        gave_way += absorb::absorb(record, &prepared.book, event, &facts, clock_ms);
+        gave_way += absorb::absorb(record, prepared, event, &facts, clock_ms);
         record.clock_ms = clock_ms;
         let before = out.effects.len();
         raise::hear(record, prepared, event, clock_ms, &mut out.effects);
@@ -465,46 +466,18 @@ fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
     record.shrink();
 }
 
-/// An event in hand against a record.
-fn view<'a>(
-    prepared: &'a Prepared,
-    event: &'a Event,
-    record: &'a Record,
-    (clock_ms, late): (i64, bool),
-    counted_from_ms: &'a [i64],
-    scratch: &'a mut Scratch,
-) -> View<'a> {
-    scratch.start(prepared.book.aggregates.len());
-    let own = own_purchase(&prepared.book, event);
-    let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
-    View {
-        own,
-        book: &prepared.book,
-        event,
-        record,
-        clock_ms,
-        late,
-        outcome: false,
-        challenge,
-        purchase: own.or(challenge.and_then(|c| c.purchase)),
-        counted_from_ms,
-        scratch,
-    }
-}
-
 /// Which steps of which sequences the event passes: (rule, bits of its steps).
 fn passed_steps(prepared: &Prepared, view: &mut View<'_>, moved: &mut Vec<(usize, u32)>) {
-    let set = prepared.steps.of(view);
-    for number in candidates::members(set) {
-        let Some((rule, step)) = prepared.step_of.get(number).copied() else {
-            continue;
-        };
+    let mut walk = prepared.candidates.walk(Stage::Step, view);
+    while let Some((entry, settled)) = walk.next(&view.scratch.left) {
+        let (rule, step) = (entry.rule, entry.step);
         let condition = prepared
             .book
             .rules
             .get(rule)
             .and_then(|r| r.sequence.as_ref()?.steps.get(step));
-        if condition.is_some_and(|step| step.when.eval(view) == Some(true)) {
+        let rest = entry.when.as_ref().filter(|_| settled);
+        if condition.is_some_and(|step| decide::half(&step.when, rest, view) == Some(true)) {
             match moved.last_mut() {
                 Some((last, bits)) if *last == rule => *bits |= 1 << step,
                 Some(_) | None => moved.push((rule, 1 << step)),

@@ -1,10 +1,11 @@
 //! The promises of the design, each carried by tests that name it: `prefix`, `assess-is-pure`,
 //! `harmless-repeat`, `bounded` and `fail-visible` here, `no-loss` and `no-pan` in `damage`,
-//! `hold-lifecycle` in `lifecycle`.
+//! `hold-lifecycle` in `lifecycle`; and that what `candidates` leave out is not missed (`left_out`).
 //!
 //! Whole replays through files, as a user runs them; the engine itself where a promise is about it.
 
 mod damage;
+mod left_out;
 mod lifecycle;
 
 use crate::generate::{SOME_HOLD, town};
