@@ -27,7 +27,7 @@ pub const PAST_WORDS: usize = 6;
 pub enum Section {
     /// Cards and their aliases.
     Cards,
-    /// MCC groups paid in: a word for each bit of [`Counts::groups`], in order of code.
+    /// MCC groups paid in: a word for each that [`Counts::groups`] names, in order of code.
     Groups,
     /// Countries paid in or used with the eID.
     Countries,
@@ -45,7 +45,10 @@ pub enum Section {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Bit n: the MCC group of code n has an entry.
-    pub groups: u16,
+    groups: u16,
+    /// How many bits of it are set: counting them takes a dozen steps, and every section's place
+    /// depends on it.
+    group_entries: u8,
     /// Counters.
     pub cells: u16,
     /// Ids seen.
@@ -61,6 +64,22 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// The same, with entries for the MCC groups of these bits (bit n: the group of code n).
+    #[must_use]
+    pub fn with_groups(self, groups: u16) -> Self {
+        let group_entries = u8::try_from(groups.count_ones()).unwrap_or(0);
+        Self {
+            groups,
+            group_entries,
+            ..self
+        }
+    }
+
+    /// Which MCC groups have an entry: bit n stands for the group of code n.
+    pub fn groups(self) -> u16 {
+        self.groups
+    }
+
     /// Words of all sections together.
     pub fn words(self) -> usize {
         self.range(Section::Past).end
@@ -70,7 +89,7 @@ impl Counts {
     #[inline]
     fn range(self, section: Section) -> Range<usize> {
         let cards = usize::from(self.cards) * CARD_WORDS;
-        let groups = cards + self.groups_before(u16::BITS);
+        let groups = cards + usize::from(self.group_entries);
         let countries = groups + usize::from(self.countries) * COUNTRY_WORDS;
         let known = countries + usize::from(self.known) * KNOWN_WORDS;
         let cells = known + usize::from(self.cells) * CELL_WORDS;
@@ -90,7 +109,7 @@ impl Counts {
     /// How many MCC groups with a lower code have an entry.
     #[inline]
     fn groups_before(self, code: u32) -> usize {
-        let lower = u32::from(self.groups) & (1_u32 << code.min(u16::BITS)) - 1;
+        let lower = u32::from(self.groups) & ((1_u32 << code.min(u16::BITS)) - 1);
         usize::try_from(lower.count_ones()).unwrap_or(0)
     }
 
@@ -243,7 +262,7 @@ impl Record {
             ^ u64::from(self.marks.flags)
             ^ u64::from(self.habit.payments)
             ^ u64::from(self.habit.updated_s)
-            ^ u64::from(self.counts.groups)
+            ^ u64::from(self.counts.past)
             ^ self
                 .cold
                 .as_ref()
@@ -292,7 +311,7 @@ impl Record {
             }
         } else {
             self.insert(Section::Groups, index, [change(None)]);
-            self.counts.groups |= bit;
+            self.counts = self.counts.with_groups(self.counts.groups | bit);
         }
     }
 
@@ -303,7 +322,7 @@ impl Record {
             .filter_map(|code| Some((code, self.group(code)?)))
             .collect();
         self.remove::<1>(Section::Groups, 0, old.len());
-        self.counts.groups = 0;
+        self.counts = self.counts.with_groups(0);
         for (code, word) in old {
             if let Some(code) = recode(code) {
                 self.change_group(code, |_| word);
