@@ -220,7 +220,7 @@ impl Engine {
                 &brought_up
             }
             None => {
-                brought_up = Record::new(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+                brought_up = Record::new(event.cardholder_fp.0, event.at.ms);
                 &brought_up
             }
         };
@@ -244,9 +244,7 @@ impl Engine {
         out.decision = None;
         out.effects.clear();
         out.hits.clear();
-        let slot = self
-            .slab
-            .slot(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+        let slot = self.slab.slot(event.cardholder_fp.0, event.at.ms);
         let Some(record) = self.slab.get(slot) else {
             return;
         };
@@ -385,7 +383,7 @@ type Queue = BinaryHeap<Reverse<(i64, u32)>>;
 
 /// Puts a cardholder into the queue of deadlines, where something new is due earlier.
 fn enqueue(queue: &mut Queue, record: &mut Record, slot: u32) {
-    let deadline = record.due_ms;
+    let deadline = record.due_ms();
     let Some(cold) = record.cold.as_deref_mut().filter(|_| deadline != 0) else {
         return;
     };
@@ -397,7 +395,8 @@ fn enqueue(queue: &mut Queue, record: &mut Record, slot: u32) {
 
 /// Whether nothing about a record changes of itself by `clock_ms`.
 fn is_current(record: &Record, clock_ms: i64) -> bool {
-    let due = record.due_ms != 0 && record.due_ms <= clock_ms;
+    let due_ms = record.due_ms();
+    let due = due_ms != 0 && due_ms <= clock_ms;
     !due && clock_ms - record.clock_ms <= FORGET_MS
 }
 
@@ -411,14 +410,15 @@ fn bring_up(
     effects: &mut Vec<Effect>,
 ) -> Vec<usize> {
     let mut hits = Vec::new();
-    if record.due_ms != 0 && record.due_ms <= clock_ms {
+    let due_ms = record.due_ms();
+    if due_ms != 0 && due_ms <= clock_ms {
         hits = raise::due(record, prepared, clock_ms, effects);
         effects.sort_by(|a, b| order(a).cmp(&order(b)));
         record.refresh_due();
     }
     if clock_ms - record.clock_ms > FORGET_MS {
         // As if a sweep had come by before.
-        *record = Record::new(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+        *record = Record::new(event.cardholder_fp.0, event.at.ms);
     }
     hits
 }
