@@ -112,7 +112,7 @@ fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
 
 /// The decision on the event in hand, from the findings of the decide phase.
 pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
-    if findings.hits.is_empty() && view.record.due_ms == 0 {
+    if findings.hits.is_empty() && view.record.due_ms() == 0 {
         return harmless(prepared, view, findings);
     }
     let policy = &prepared.book.policy;

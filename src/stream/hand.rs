@@ -223,7 +223,7 @@ impl<'g> Hand<'g> {
             let bytes = ground.vault.get(partition, offset)?;
             let perform_from = committed.unwrap_or(offset);
             let restored = Shard::restore(
-                partition,
+                (topic, partition),
                 &bytes,
                 perform_from,
                 &ground.prepared,
@@ -249,9 +249,9 @@ impl<'g> Hand<'g> {
                     topic: topic.clone(),
                     group: ground.group.clone(),
                 })?;
-            return Ok(Shard::new(partition, from, from, &ground.prepared));
+            return Ok(Shard::new((topic, partition), from, from, &ground.prepared));
         };
-        let mut shard = Shard::new(partition, 0, committed, &ground.prepared);
+        let mut shard = Shard::new((topic, partition), 0, committed, &ground.prepared);
         self.reach(&mut shard, low)?;
         Ok(shard)
     }

@@ -21,7 +21,6 @@ use crate::stream::snapshot::{SnapshotError, Standing};
 use crate::stream::tally::Tally;
 use crate::stream::tickets::{Ticket, Trail};
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
-use std::fmt;
 use std::sync::Arc;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -63,6 +62,7 @@ pub struct Bench {
     outcome: Outcome,
     effects: Vec<Effect>,
     line: Vec<u8>,
+    position: String,
 }
 
 /// A record of a run, decoded.
@@ -103,20 +103,8 @@ impl Bench {
             outcome: Outcome::default(),
             effects: Vec::new(),
             line: Vec::with_capacity(4_096),
+            position: String::new(),
         }
-    }
-}
-
-/// Where a decision's event stands in the log.
-struct At<'a> {
-    topic: &'a str,
-    partition: i32,
-    offset: i64,
-}
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)
     }
 }
 
@@ -130,13 +118,20 @@ pub struct Shard {
     /// What it has performed and is not acknowledged yet.
     pub trail: Arc<Trail>,
     engine: Engine,
+    /// What every position of this partition begins with.
+    prefix: String,
     source: usize,
     checked: bool,
 }
 
 impl Shard {
     /// A partition of which nothing is known, beginning at an offset.
-    pub fn new(partition: i32, next: i64, perform_from: i64, prepared: &Arc<Prepared>) -> Self {
+    pub fn new(
+        (topic, partition): (&str, i32),
+        next: i64,
+        perform_from: i64,
+        prepared: &Arc<Prepared>,
+    ) -> Self {
         Self {
             standing: Standing {
                 partition,
@@ -146,6 +141,7 @@ impl Shard {
             perform_from,
             trail: Arc::default(),
             engine: Engine::new(Arc::clone(prepared)),
+            prefix: format!("{topic}/{partition}@"),
             source: 0,
             checked: true,
         }
@@ -156,7 +152,7 @@ impl Shard {
     /// # Errors
     /// Where the snapshot is of another partition, or damaged.
     pub fn restore(
-        partition: i32,
+        (topic, partition): (&str, i32),
         bytes: &[u8],
         perform_from: i64,
         fallback: &Arc<Prepared>,
@@ -179,6 +175,7 @@ impl Shard {
             perform_from,
             trail: Arc::default(),
             engine,
+            prefix: format!("{topic}/{partition}@"),
             source: 0,
         })
     }
@@ -436,18 +433,17 @@ impl Shard {
                 *count += 1;
             }
             if perform {
-                let at = At {
-                    topic: &bench.names.log,
-                    partition: self.standing.partition,
-                    offset: message.offset(),
-                };
+                bench.position.clear();
+                bench.position.push_str(&self.prefix);
+                let mut offset = itoa::Buffer::new();
+                bench.position.push_str(offset.format(message.offset()));
                 bench.line.clear();
                 encode::decision(
                     &mut bench.line,
                     event,
                     decision,
                     &self.engine.prepared().version,
-                    at,
+                    &bench.position,
                 );
                 let parcel = Parcel {
                     topic: &bench.names.decisions,
