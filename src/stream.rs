@@ -16,6 +16,7 @@ pub mod keep;
 pub mod letters;
 pub mod merge;
 pub mod owners;
+pub mod range;
 pub mod reader;
 pub mod records;
 pub mod redrive;

@@ -7,6 +7,7 @@ use crate::domain::event::{Body, Event};
 use crate::domain::ids::Fingerprint;
 use crate::domain::outcome::Effect;
 use crate::encode;
+use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub enum Work {
     Event(Event, Position),
     /// Event time moves to here, in milliseconds.
     Tick(i64),
+    /// A rule book comes into force.
+    Book(Arc<Prepared>),
 }
 
 impl Default for Work {
@@ -38,16 +41,16 @@ impl Default for Work {
     }
 }
 
-/// `file:line`.
+/// `file:line`, or `topic/partition@offset`.
 #[derive(Debug, Clone, Default)]
 pub struct Position {
-    /// The file, as named.
+    /// All before the number: the file as named and `:`, or topic, partition and `@`.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// The line, from 1, or the offset.
     pub line: u64,
 }
 
-/// The text of positions: the file's name stays while only the line changes.
+/// The text of positions: what stands before the number stays while only that changes.
 #[derive(Debug, Default)]
 pub struct Place {
     file: Arc<str>,
@@ -55,15 +58,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// The text of a position, `file:line`.
+    /// The text of a position.
     pub fn of(&mut self, position: &Position) -> &str {
         if self.text.is_empty() || !Arc::ptr_eq(&self.file, &position.file) {
             self.file = Arc::clone(&position.file);
             self.text.clear();
             self.text.push_str(&self.file);
-            self.text.push(':');
         }
-        self.text.truncate(self.file.len() + 1);
+        self.text.truncate(self.file.len());
         self.text
             .push_str(itoa::Buffer::new().format(position.line));
         &self.text
@@ -186,11 +188,12 @@ pub fn run(
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
-            Work::Tick(_) => None,
+            Work::Tick(_) | Work::Book(_) => None,
         });
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
+                Work::Book(prepared) => under(engine, prepared),
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, scratch);
                     out.effects
@@ -206,6 +209,15 @@ pub fn run(
     }
     out.items = batch.items;
     out
+}
+
+/// Goes on under another rule book; one in another base currency has no effect, as live.
+fn under(engine: &mut Engine, prepared: &Arc<Prepared>) {
+    if engine.prepared().version != prepared.version
+        && let Ok(other) = engine.under(Arc::clone(prepared))
+    {
+        *engine = other;
+    }
 }
 
 fn collect(

@@ -241,7 +241,7 @@ impl Way {
         for chunk in self.items.chunks(WARM) {
             let events = chunk.iter().filter_map(|item| match &item.work {
                 Work::Event(event, _) => Some(event),
-                Work::Tick(_) => None,
+                Work::Tick(_) | Work::Book(_) => None,
             });
             std::hint::black_box(self.engine.warm(events));
             for item in chunk {
@@ -262,7 +262,7 @@ impl Way {
 fn event_of(item: Item) -> Option<Event> {
     match item.work {
         Work::Event(event, _) => Some(event),
-        Work::Tick(_) => None,
+        Work::Tick(_) | Work::Book(_) => None,
     }
 }
 

@@ -70,6 +70,7 @@ impl Desk {
     fn options(&self, inputs: &[&Path], out: &str) -> Options {
         Options {
             inputs: inputs.iter().map(|path| path.to_path_buf()).collect(),
+            topics: None,
             out: self.path(out),
             shards: 1,
             batch: 64,
@@ -94,6 +95,7 @@ impl Desk {
     fn stopped(
         &self,
         inputs: &[&Path],
+        topics: None,
         stop: u64,
         (before, after): (usize, usize),
         same_folder: bool,
