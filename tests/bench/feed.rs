@@ -134,6 +134,8 @@ pub fn apply(
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
+                // A bench has one rule book.
+                Work::Book(_) => {}
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, effects);
                     tally.ticks += 1;
