@@ -246,6 +246,7 @@ impl Way {
             std::hint::black_box(self.engine.warm(events));
             for item in chunk {
                 match &item.work {
+                    Work::Book(_) => {}
                     Work::Tick(at_ms) => self.engine.tick(*at_ms, &mut self.effects),
                     Work::Event(event, _) => {
                         self.engine.apply(event, &mut self.outcome);

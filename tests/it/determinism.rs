@@ -95,7 +95,6 @@ impl Desk {
     fn stopped(
         &self,
         inputs: &[&Path],
-        topics: None,
         stop: u64,
         (before, after): (usize, usize),
         same_folder: bool,
