@@ -10,6 +10,7 @@ pub mod book;
 pub mod client;
 pub mod desk;
 pub mod embedded;
+pub mod ends;
 pub mod gate;
 pub mod hand;
 pub mod keep;

@@ -11,6 +11,7 @@ use crate::geo::Geo;
 use crate::intake::Intake;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Troubles};
+use crate::stream::ends::Ends;
 use crate::stream::gate::Gate;
 use crate::stream::reader::Reader;
 use crate::stream::records;
@@ -147,9 +148,14 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     consumer
         .subscribe(&topics)
         .map_err(StreamError::client("subscribe to the sources"))?;
-    let result = Gate::new(needs, &consumer, intake, bindings).turn();
-    consumer.context().closing.store(true, Ordering::Relaxed);
-    result
+    let (ends, over) = (Ends::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| ends.watch(config, &over));
+        let result = Gate::new(needs, &consumer, intake, bindings, &ends).turn();
+        consumer.context().closing.store(true, Ordering::Relaxed);
+        over.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 /// Takes up a binding that another life or instance has made.

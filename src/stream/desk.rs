@@ -8,6 +8,7 @@ mod outlook;
 use crate::clock::{self, Stopwatch};
 use crate::stream::StreamError;
 use crate::stream::client::{ASK, until_answered};
+use crate::stream::ends::Ends;
 use crate::stream::hand::{Said, Snapshot, Taking, Task};
 use crate::stream::keep::Committed;
 use crate::stream::owners::Owners;
@@ -70,6 +71,7 @@ pub struct Desk<'m> {
     /// Partitions being restored, with the offset wanted where it is known.
     coming: BTreeMap<i32, Coming>,
     owners: Owners,
+    ends: &'m Ends,
     topic: &'m str,
     commits: Stopwatch,
     look: Stopwatch,
@@ -90,6 +92,7 @@ impl<'m> Desk<'m> {
         consumer: &'m BaseConsumer<Ear>,
         committed: &'m Committed,
         vault: &'m Vault,
+        ends: &'m Ends,
         crew: Vec<Post<'m>>,
         said: Receiver<Said>,
     ) -> Result<Self, StreamError> {
@@ -107,6 +110,7 @@ impl<'m> Desk<'m> {
             owned: BTreeMap::new(),
             coming: BTreeMap::new(),
             owners: Owners::new(&needs.config, &needs.sender, &needs.http)?,
+            ends,
             topic: &needs.config.topics.log,
             commits: Stopwatch::start(),
             look: Stopwatch::start(),
@@ -166,7 +170,7 @@ impl<'m> Desk<'m> {
         }
         if self.look.elapsed() > LOOK_EVERY {
             self.look = Stopwatch::start();
-            self.look()?;
+            self.look();
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::intake::Intake;
 use crate::stream::StreamError;
 use crate::stream::append::{Bound, Change, Ear, Needs, adopt, headers};
 use crate::stream::client::ASK;
+use crate::stream::ends::Ends;
 use crate::stream::letters;
 use crate::stream::merge::{Lane, Merge};
 use crate::stream::reader::Reader;
@@ -59,6 +60,7 @@ pub struct Gate<'m> {
     consumer: &'m BaseConsumer<Ear>,
     intake: Intake,
     bindings: Reader,
+    ends: &'m Ends,
     merge: Merge<Waiting<'m>>,
     trails: BTreeMap<Lane, Trail>,
     sent: BTreeMap<Lane, i64>,
@@ -80,12 +82,14 @@ impl<'m> Gate<'m> {
         consumer: &'m BaseConsumer<Ear>,
         intake: Intake,
         bindings: Reader,
+        ends: &'m Ends,
     ) -> Self {
         Self {
             needs,
             consumer,
             intake,
             bindings,
+            ends,
             merge: Merge::default(),
             trails: BTreeMap::new(),
             sent: BTreeMap::new(),
@@ -420,12 +424,13 @@ impl<'m> Gate<'m> {
     /// Asks for the ends of the sources: who must be waited for, and how far behind we are.
     fn look(&mut self) {
         let lanes: Vec<(Lane, i64)> = self.merge.lanes().collect();
+        let places = lanes
+            .iter()
+            .map(|(lane, _)| (self.topic(*lane).to_owned(), lane.1));
+        self.ends.want(places);
         for (lane, read) in lanes {
             let topic = self.topic(lane);
-            let ends = self
-                .consumer
-                .fetch_watermarks(topic, lane.1, Duration::from_millis(500));
-            if let Ok((_, high)) = ends {
+            if let Some((_, high)) = self.ends.of(topic, lane.1) {
                 self.merge.grown(lane, high);
                 let labels = [topic, &lane.1.to_string()];
                 self.needs

@@ -9,6 +9,7 @@ use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
 use crate::stream::client::{self, Troubles};
 use crate::stream::desk::{BATCH, Desk};
+use crate::stream::ends::Ends;
 use crate::stream::hand::{Ground, Hand, Said, Snapshot, Task};
 use crate::stream::keep::{Committed, keep};
 use crate::stream::send::Sender;
@@ -160,6 +161,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         sentinel: Arc::clone(&sentinel),
         snapshots,
     };
+    let ends = Ends::default();
     let names = Arc::new(Names {
         log: config.topics.log.clone(),
         decisions: config.topics.decisions.clone(),
@@ -171,7 +173,9 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         let (vault, committed) = (&*vault, &*committed);
         let (metrics, readiness) = (&*needs.metrics, &*needs.readiness);
         let watched = &*sentinel;
+        let ends = &ends;
         scope.spawn(move || watched.watch(&committed.over));
+        scope.spawn(move || ends.watch(config, &committed.over));
         scope.spawn(move || keep(&to_keep, vault, committed, metrics, readiness));
         let ground = ground;
         let result = std::thread::scope(|inner| {
@@ -195,7 +199,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                     held: VecDeque::new(),
                 });
             }
-            Desk::new(needs, &consumer, committed, vault, crew, said).and_then(Desk::turn)
+            Desk::new(needs, &consumer, committed, vault, ends, crew, said).and_then(Desk::turn)
         });
         consumer.context().closing.store(true, Ordering::Relaxed);
         committed.over.store(true, Ordering::Relaxed);

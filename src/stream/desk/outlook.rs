@@ -59,14 +59,17 @@ impl Desk<'_> {
     }
 
     /// Looks at the log's ends: lag, and whether the log is still the one that we know.
-    pub(super) fn look(&mut self) -> Result<(), StreamError> {
+    pub(super) fn look(&mut self) {
+        let topic = self.topic;
+        let places = self
+            .owned
+            .keys()
+            .map(|partition| (topic.to_owned(), *partition));
+        self.ends.want(places);
         let now_ms = clock::now_ms();
         let mut oldest_ms = 0;
         for (partition, owned) in &self.owned {
-            let ends =
-                self.consumer
-                    .fetch_watermarks(self.topic, *partition, Duration::from_millis(500));
-            let Ok((low, high)) = ends else {
+            let Some((low, high)) = self.ends.of(self.topic, *partition) else {
                 continue;
             };
             let lag = (high - owned.next).max(0);
@@ -77,16 +80,6 @@ impl Desk<'_> {
                 .set(&labels, lag.unsigned_abs());
             if lag > 0 && owned.newest_ms > 0 {
                 oldest_ms = oldest_ms.max(now_ms - owned.newest_ms);
-            }
-            if owned.next > high + 1 {
-                return Err(StreamError::OtherLog {
-                    topic: self.topic.to_owned(),
-                    partition: *partition,
-                    what: format!(
-                        "we have read up to offset {} and it ends at {high}",
-                        owned.next
-                    ),
-                });
             }
             if owned.next < low {
                 tracing::warn!(
@@ -117,7 +110,6 @@ impl Desk<'_> {
             }
             Some(_) | None => self.needs.readiness.met("kafka"),
         }
-        Ok(())
     }
 
     /// What the client says in place of a record.
