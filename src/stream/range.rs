@@ -4,6 +4,7 @@
 use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
+use crate::stream::reader::asked;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -54,9 +55,9 @@ impl Range {
         let consumer: BaseConsumer<Ear> = client::reader(config)?
             .create_with_context(Ear::default())
             .map_err(StreamError::client("set up a reader"))?;
-        let (low, high) = consumer
-            .fetch_watermarks(topic, partition, ASK)
-            .map_err(StreamError::client("ask where a topic begins and ends"))?;
+        let (low, high) = asked("ask where a topic begins and ends", || {
+            consumer.fetch_watermarks(topic, partition, ASK)
+        })?;
         let place = |bound, open| match bound {
             Bound::Open => Ok(open),
             Bound::Offset(offset) => Ok(offset.clamp(low, high)),

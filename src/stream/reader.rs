@@ -1,6 +1,7 @@
 //! Reading a topic from its beginning to where it ends now: compacted topics at the start, dead
 //! letters, ranges for a replay. It belongs to no group and commits nothing.
 
+use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
@@ -11,8 +12,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How often a slow broker is asked again.
-const RETRIES: usize = 3;
+/// For how long a broker is asked again.
+const FOR: Duration = Duration::from_secs(30);
+/// How long after a question without an answer it is asked again.
+const AGAIN: Duration = Duration::from_millis(300);
 /// How long a poll waits.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -122,14 +125,18 @@ impl Reader {
     }
 }
 
-/// A question to a broker that may be slow: asked a few times.
-fn asked<T>(doing: &'static str, ask: impl Fn() -> KafkaResult<T>) -> Result<T, StreamError> {
-    let mut answer = ask();
-    for _ in 0..RETRIES {
-        if answer.is_ok() {
-            break;
+/// A question to a broker that is slow, or that is still electing a leader for a new topic: asked
+/// again for a while.
+pub(super) fn asked<T>(
+    doing: &'static str,
+    ask: impl Fn() -> KafkaResult<T>,
+) -> Result<T, StreamError> {
+    let watch = Stopwatch::start();
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) if watch.elapsed() > FOR => return Err(StreamError::client(doing)(error)),
+            Err(_) => std::thread::sleep(AGAIN),
         }
-        answer = ask();
     }
-    answer.map_err(StreamError::client(doing))
 }
