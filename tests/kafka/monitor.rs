@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_varsel");
+/// The binary of this build, or the one that `VARSEL_KAFKA_BINARY` names.
+fn binary() -> String {
+    std::env::var("VARSEL_KAFKA_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_varsel").to_owned())
+}
 
 /// A command that came to its end: its exit code (nothing where a signal ended it) and all that it said.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ fn spawn(dir: &Path, words: &[&str], out: &Path, env: &[(&str, &str)]) -> Child 
     if from > 0 && out.extension().is_some_and(|e| e == "out") {
         file.set_len(0).unwrap();
     }
-    Command::new(BINARY)
+    Command::new(binary())
         .args(words)
         .envs(env.iter().copied())
         .current_dir(dir)
@@ -99,7 +102,7 @@ impl Monitor {
             let said = self.said();
             let line = said
                 .lines()
-                .find(|l| l.contains("listen") && l.contains("127.0.0.1:"))?;
+                .find(|l| l.contains("readyz") && l.contains("127.0.0.1:"))?;
             let tail = line.split("127.0.0.1:").nth(1)?;
             let port: String = tail.chars().take_while(char::is_ascii_digit).collect();
             self.address = Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?)));

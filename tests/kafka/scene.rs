@@ -114,10 +114,6 @@ impl Scene {
         self.set(section, key, format!("{value:?}"));
     }
 
-    pub fn partitions(&self) -> i32 {
-        self.topics.partitions(&self.topic("varsel.log"))
-    }
-
     /// Writes an instance's configuration; the file's path.
     pub fn config(&self, instance: &str) -> PathBuf {
         let mut text = String::new();
