@@ -23,7 +23,7 @@ fn card_number() -> String {
 
 /// A record that nobody can read, and the code of the reject.
 fn poison(dice: &mut Dice, number: usize) -> (Vec<u8>, &'static [&'static str]) {
-    match number % 6 {
+    match number % 7 {
         0 => {
             let bytes: Vec<u8> = (0..40 + dice.below(200)).map(|_| dice.roll().to_le_bytes()[0] | 0x80).collect();
             (bytes, &["not_utf8"])
@@ -34,9 +34,11 @@ fn poison(dice: &mut Dice, number: usize) -> (Vec<u8>, &'static [&'static str]) 
             &["malformed_json"],
         ),
         3 => {
-            let long = "x".repeat(1_000_000);
+            let long = "x".repeat(990_000);
             (format!(r#"{{"type":"card","id":"{long}"}}"#).into_bytes(), &["too_long"])
         }
+        // Longer than brokers take by default, which the bank's topic does not mind.
+        6 => (vec![b'7'; 1_500_000], &["too_long"]),
         4 => (Vec::new(), &["malformed_json"]),
         _ => (
             format!(
@@ -59,12 +61,12 @@ fn poisoned(scene: &Scene, count: usize) -> BTreeMap<String, (Vec<u8>, &'static 
             let (bytes, reasons) = poison(&mut dice, sent.len());
             let topic = scene.topic(BANK[sent.len() % BANK.len()]);
             let mark = sent.len().to_string();
-            feed.raw(
-                &topic,
-                line.key.as_bytes(),
-                &bytes,
-                &[("mark", mark.as_bytes())],
-            );
+            let bulk = vec![b'h'; 4_000];
+            let mut headers = vec![("mark", mark.as_bytes())];
+            if bytes.len() > 1_000_000 {
+                headers.extend((0..20).map(|_| ("bulk", bulk.as_slice())));
+            }
+            feed.raw(&topic, line.key.as_bytes(), &bytes, &headers);
             sent.push((bytes, reasons));
         }
         feed.line(&scene.name, line);

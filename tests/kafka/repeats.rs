@@ -167,6 +167,31 @@ fn a_card_bound_before_a_restart_is_known_after_it_and_to_every_instance() {
 }
 
 #[test]
+fn an_event_an_hour_behind_the_clock_is_judged_and_one_an_hour_ahead_is_refused() {
+    let scene = Scene::ready("clock");
+    let monitor = scene.start_ready("one");
+    let now = varsel::clock::now_ms();
+    let hour = 60 * MINUTE_MS;
+    send(
+        &scene,
+        &[
+            unnamed("now", "c-clock", now),
+            unnamed("behind", "c-clock", now - hour),
+            unnamed("ahead-a-little", "c-clock", now + 5 * MINUTE_MS),
+            unnamed("ahead", "c-clock", now + hour),
+        ],
+    );
+    scene.settle(Duration::from_secs(30));
+    monitor.finish();
+    let sums = truth::sums(&scene);
+    sums.tell("clock", None);
+    sums.hold(&scene);
+    assert_eq!((sums.rejected, sums.decisions, sums.late), (1, 3, 1));
+    let letters = scene.drain("varsel.dead-letters");
+    assert_eq!(letters[0].header("varsel-reason"), "future_time");
+}
+
+#[test]
 fn a_trace_goes_with_its_event_into_the_log_and_onto_what_comes_of_it() {
     let scene = Scene::ready("trace");
     let monitor = scene.start_ready("one");
