@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 const FINE: u8 = 0;
 const FAILED: u8 = 1;
@@ -189,8 +190,35 @@ fn summary(
 /// # Errors
 /// Where the terminal cannot be written.
 pub fn demo(options: &Demo, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    match parts(options.which.rules.as_deref(), None, err)? {
-        Ok((prepared, geo)) => demo::run(&prepared, &geo, out),
-        Err(code) => Ok(code),
+    let rules = options.which.rules.clone();
+    let loaded = match rulebook::chosen(rules.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            write!(err, "{problems}")?;
+            return Ok(BAD_FILES);
+        }
+    };
+    let geo = match Geo::embedded() {
+        Ok(geo) => geo,
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            return Ok(BAD_FILES);
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))?;
+    let demo = demo::Demo {
+        loaded,
+        rules,
+        geo,
+        once: options.once,
+        stop,
+    };
+    match demo::run(demo, out) {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            Ok(FAILED)
+        }
     }
 }

@@ -4,7 +4,9 @@
 //! place that prints.
 
 pub mod explain;
+pub mod live;
 pub mod rules;
+pub mod simulate;
 
 use crate::app;
 use clap::{Args, Parser, Subcommand};
@@ -27,9 +29,18 @@ pub enum Command {
     Demo(Demo),
     /// Run recorded events through the engine, into files
     Replay(Replay),
+    /// Watch Kafka: intake, scoring, effects
+    Run(live::Run),
+    /// Show the topics and rights that are needed; create what is missing
+    Topics(live::Topics),
+    /// Refused records: show them, or read them once more
+    #[command(subcommand)]
+    DeadLetters(live::Letters),
     /// Check, test, explain and cost a rule book
     #[command(subcommand)]
     Rules(rules::Command),
+    /// Make a labelled population of cardholders, with fraud and honest look-alikes in it
+    Simulate(simulate::Simulate),
 }
 
 /// Options of `varsel demo`.
@@ -100,6 +111,16 @@ pub fn run(cli: &Cli) -> u8 {
             err = io::stderr().lock();
             result
         }
+        Command::Run(options) => {
+            drop(out);
+            drop(err);
+            let result = live::run(options, &mut io::stderr());
+            (out, err) = (stdout.lock(), stderr.lock());
+            result
+        }
+        Command::Topics(options) => live::topics(options, &mut out, &mut err),
+        Command::DeadLetters(what) => live::dead_letters(what, &mut out, &mut err),
+        Command::Simulate(options) => simulate::run(options, &mut err),
         Command::Demo(options) => app::demo(options, &mut out, &mut err),
     };
     match done {

@@ -1,70 +1,112 @@
-//! The demo: the case of 2018, event by event, as the monitor would have met it.
+//! The demo: a broker in the process, the case of 2018 and a simulated population, all through
+//! intake, log and scoring by the code that runs against a bank's Kafka.
 //!
-//! The recorded case is built in; it goes through decode, intake and engine exactly as any replay
-//! does. The live form with an embedded broker comes with the live consumer.
+//! The timeline shows the case as it comes in: each attempt, what the monitor said of it, alerts,
+//! holds. It judges nothing; the last line says whether the loss would have been held.
 
-use crate::decode::Decoder;
-use crate::domain::codes::Advice;
-use crate::domain::event::{Body, Event};
-use crate::domain::outcome::{AlertStatus, Effect};
-use crate::domain::time::rfc3339;
-use crate::engine::prepared::Prepared;
-use crate::engine::{Engine, Outcome};
+mod feed;
+mod timeline;
+
+use crate::config::Config;
 use crate::geo::Geo;
-use crate::intake::Intake;
+use crate::live::{self, Parts, Signals};
+use crate::rulebook::Loaded;
+use crate::stream::StreamError;
+use crate::stream::embedded::Embedded;
+use crate::telemetry::{Metrics, Readiness};
+use feed::Feed;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use timeline::Timeline;
 
 /// The recorded case (complaint decision 144/2018).
 pub const CASE: &str = include_str!("demo/case-144-2018.jsonl");
 /// The id of the payment that was lost in 2018.
 pub const LOSS: &str = "case-144-2018-loss";
 
-/// Runs the case and prints its timeline; 0 only where the loss would have been held.
+/// Why the demo ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The monitor.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The terminal, or the folder for its state.
+    #[error("the demo cannot write: {0}")]
+    Io(#[from] io::Error),
+    /// An event that was fed was not scored in time.
+    #[error("the monitor did not answer for `{0}` in time")]
+    Silent(String),
+}
+
+/// What the demo is made of.
+#[derive(Debug)]
+pub struct Demo {
+    /// The rule book.
+    pub loaded: Loaded,
+    /// Its folder, for reloads.
+    pub rules: Option<PathBuf>,
+    /// GeoIP.
+    pub geo: Geo,
+    /// End when the stream has ended.
+    pub once: bool,
+    /// Set by the user's Ctrl-C.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs the demo; 0 only where the loss was held.
 ///
 /// # Errors
-/// Where the terminal cannot be written.
-pub fn run(prepared: &Arc<Prepared>, geo: &Geo, out: &mut dyn Write) -> io::Result<u8> {
-    let mut engine = Engine::new(Arc::clone(prepared));
-    let mut intake = Intake::new(geo.clone());
-    let (mut decoder, mut event) = (Decoder::default(), Event::default());
-    let (mut outcome, mut ticked) = (Outcome::default(), Vec::new());
-    let mut held = false;
+/// Where the monitor or the terminal fails.
+pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
+    let (broker, mut config) = Embedded::start()?;
+    let state = std::env::temp_dir().join(format!("varsel-demo-{}", std::process::id()));
+    config.checkpoint.place = crate::config::Place::Folder(state.clone());
+    config.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.run.instance = "demo".to_owned();
+    let config = Arc::new(config);
     writeln!(
         out,
-        "The case of 2018 (complaint decision 144/2018), times in UTC, amounts in minor units\n"
+        "Varsel's demo: a broker in this process ({}), the case of 2018 (complaint decision 144/2018)\nand {} simulated cardholders, through intake, log and scoring. Times in UTC.\n",
+        broker.address(),
+        feed::CARDHOLDERS,
     )?;
-    for line in CASE.lines() {
-        if let Err(reject) = decoder.decode(line.as_bytes(), &mut event) {
-            writeln!(out, "refused: {}", reject.text)?;
-            continue;
-        }
-        intake.complete(&mut event);
-        if let Some(at_ms) = intake.tick_before(event.at.ms) {
-            engine.tick(at_ms, &mut ticked);
-        }
-        engine.apply(&event, &mut outcome);
-        if outcome
-            .decision
-            .as_ref()
-            .is_some_and(|d| d.score > 0 || d.action != Advice::Allow)
-            || !outcome.effects.is_empty()
-        {
-            told(&event, &outcome, out)?;
-        }
-        if event.id() == LOSS {
-            held = outcome
-                .decision
-                .as_ref()
-                .is_some_and(|d| d.action != Advice::Allow);
-        }
-    }
-    let counters = engine.counters();
-    writeln!(
-        out,
-        "\n{} events applied, {} duplicates",
-        counters.applied, counters.duplicates
-    )?;
+    let result = watched(demo, &config, out);
+    drop(broker);
+    // The state was the demo's own; what cannot be removed lies in the system's temporary folder.
+    let _ = std::fs::remove_dir_all(&state);
+    result
+}
+
+fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, DemoError> {
+    let signals = Signals::default();
+    let metrics = Arc::new(Metrics::default());
+    let version = demo.loaded.book.version.clone();
+    let parts = Parts {
+        config: Arc::clone(config),
+        rules: demo.rules,
+        loaded: demo.loaded,
+        geo: demo.geo,
+        metrics: Arc::clone(&metrics),
+        readiness: Arc::new(Readiness::new(&["started"])),
+    };
+    let monitor = {
+        let signals = signals.clone();
+        std::thread::Builder::new()
+            .name("monitor".to_owned())
+            .spawn(move || live::run(parts, &signals))?
+    };
+    let shown = shown(config, &metrics, &demo.stop, demo.once, out);
+    signals.stop.store(true, Ordering::Relaxed);
+    let ended = monitor
+        .join()
+        .unwrap_or_else(|_| Err(StreamError::Thread("the monitor panicked".to_owned())));
+    // A monitor that failed explains why nothing was shown.
+    ended?;
+    let held = shown?;
+    writeln!(out, "rule book {version}")?;
     let verdict = if held {
         "the loss of 2018 would have been held"
     } else {
@@ -74,69 +116,36 @@ pub fn run(prepared: &Arc<Prepared>, geo: &Geo, out: &mut dyn Write) -> io::Resu
     Ok(u8::from(!held))
 }
 
-fn told(event: &Event, outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
-    let at = rfc3339(event.at.ms);
-    write!(
-        out,
-        "{}  {:<13}",
-        at.get(..19).unwrap_or(&at),
-        event.kind().word()
-    )?;
-    if let Some((merchant, amount, ..)) = event.purchase() {
-        write!(out, " {amount:>9} {:<18}", event.str(merchant.name))?;
-    }
-    if let Body::Authorization(payment) = &event.body {
-        write!(out, " outcome {}", event.str(payment.response_code))?;
-    }
-    if let Some(decision) = &outcome.decision {
-        write!(
-            out,
-            "  score {:>3} -> {}",
-            decision.score,
-            decision.action.word()
-        )?;
-    }
-    writeln!(out)?;
-    for reason in outcome
-        .decision
-        .iter()
-        .flat_map(|decision| &decision.reasons)
-    {
-        writeln!(out, "    because: {}", reason.text)?;
-    }
-    for effect in &outcome.effects {
-        match effect {
-            Effect::Alert(alert) => {
-                let what = if alert.status == AlertStatus::Open {
-                    "ALERT"
-                } else {
-                    "alert"
-                };
-                writeln!(
-                    out,
-                    "    {what} {} ({}), {} of {} events",
-                    alert.pattern,
-                    alert.severity.word(),
-                    alert.status.word(),
-                    alert.count
-                )?;
-            }
-            Effect::Hold(hold) => {
-                let refused: Vec<&str> = hold.methods_refused.iter().map(|r| r.word()).collect();
-                writeln!(
-                    out,
-                    "    HOLD {} {} until {}{}",
-                    hold.kind.word(),
-                    hold.state.word(),
-                    rfc3339(hold.until_ms),
-                    if refused.is_empty() {
-                        String::new()
-                    } else {
-                        format!(", refusing {}", refused.join(", "))
-                    }
-                )?;
-            }
+/// Feeds the stream and shows the case; true where the loss was held.
+fn shown(
+    config: &Arc<Config>,
+    metrics: &Arc<Metrics>,
+    stop: &AtomicBool,
+    once: bool,
+    out: &mut dyn Write,
+) -> Result<bool, DemoError> {
+    let mut feed = Feed::new(config, metrics)?;
+    let mut timeline = Timeline::new(config)?;
+    let mut held = false;
+    while let Some(next) = feed.next() {
+        if stop.load(Ordering::Relaxed) {
+            break;
         }
+        feed.send(&next)?;
+        let Some(event) = next.case else {
+            timeline.keep_up()?;
+            continue;
+        };
+        feed.settle(&event)?;
+        held |= timeline.show(&event, out)? && event.id == LOSS;
+        out.flush()?;
     }
-    Ok(())
+    feed.settle_all()?;
+    timeline.totals(&feed, metrics, out)?;
+    if !once && !stop.load(Ordering::Relaxed) {
+        writeln!(out, "the stream goes on; Ctrl-C ends it\n")?;
+        out.flush()?;
+        feed.go_on(stop, &mut timeline)?;
+    }
+    Ok(held)
 }

@@ -149,6 +149,11 @@ impl Engine {
         &self.prepared
     }
 
+    /// The newest tick, in milliseconds of event time; 0 before the first.
+    pub fn newest_tick_ms(&self) -> i64 {
+        self.tick_ms
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.counters

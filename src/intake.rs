@@ -16,6 +16,8 @@ pub struct Intake {
     geo: Geo,
     bindings: HashMap<Fingerprint, Box<str>>,
     minute: Option<i64>,
+    /// Bindings made and not yet taken by whoever keeps them; nothing where nobody does.
+    journal: Option<Vec<(Fingerprint, Box<str>)>>,
 }
 
 impl Intake {
@@ -25,7 +27,28 @@ impl Intake {
             geo,
             bindings: HashMap::new(),
             minute: None,
+            journal: None,
         }
+    }
+
+    /// From now on bindings are noted until they are taken by [`Intake::take_journal`].
+    pub fn keep_journal(&mut self) {
+        self.journal.get_or_insert_default();
+    }
+
+    /// The bindings made since the last time, in order.
+    pub fn take_journal(&mut self) -> Vec<(Fingerprint, Box<str>)> {
+        self.journal.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes up a binding made elsewhere.
+    pub fn adopt(&mut self, card: Fingerprint, cardholder: &str) {
+        self.bindings.insert(card, Box::from(cardholder));
+    }
+
+    /// A tick of an earlier life: merged event time has reached this moment.
+    pub fn ticked(&mut self, at_ms: i64) {
+        self.minute = self.minute.max(Some(at_ms.div_euclid(MINUTE_MS)));
     }
 
     /// How many cards are bound to a cardholder.
@@ -89,6 +112,9 @@ impl Intake {
             .is_none_or(|known| **known != *cardholder)
         {
             self.bindings.insert(card, Box::from(cardholder));
+            if let Some(journal) = &mut self.journal {
+                journal.push((card, Box::from(cardholder)));
+            }
         }
     }
 

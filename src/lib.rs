@@ -8,6 +8,7 @@
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod decode;
 pub mod demo;
 pub mod domain;
@@ -15,10 +16,15 @@ pub mod encode;
 pub mod engine;
 pub mod expr;
 pub mod geo;
+pub mod http;
 pub mod intake;
+pub mod live;
 pub mod problem;
 pub mod replay;
 pub mod rulebook;
+pub mod simulate;
+pub mod stream;
+pub mod telemetry;
 
 /// Records are one small allocation each and change size often: a tenth of the engine's time went
 /// to the C library's allocator before.

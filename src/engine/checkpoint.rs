@@ -162,6 +162,18 @@ impl Engine {
         tables
     }
 
+    /// The same shard under another rule book, as if restored from its own checkpoint.
+    ///
+    /// # Errors
+    /// Where the other book counts in another base currency.
+    pub fn under(&self, prepared: Arc<Prepared>) -> Result<Self, CheckpointError> {
+        let mut bytes = Vec::new();
+        self.save(&mut bytes);
+        let mut engine = Self::restore(prepared, &[&bytes], |_| true)?;
+        engine.set_counters(self.counters);
+        Ok(engine)
+    }
+
     /// A shard from all parts of a checkpoint, of which `mine` says which cardholders (by key) it
     /// takes; the number of shards may have changed.
     ///

@@ -20,6 +20,15 @@ pub struct Source {
 }
 
 impl Source {
+    /// A file that comes from the log, not from a folder.
+    pub fn new(name: String, text: String) -> Self {
+        Self {
+            shown: name.clone(),
+            name,
+            text,
+        }
+    }
+
     /// The line of a byte, from 1.
     pub fn line(&self, at: usize) -> usize {
         self.text.bytes().take(at).filter(|b| *b == b'\n').count() + 1

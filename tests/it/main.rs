@@ -19,4 +19,5 @@ mod expr_oracle;
 mod generate;
 mod golden;
 mod golden_errors;
+mod live;
 mod reference;

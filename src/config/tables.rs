@@ -1,0 +1,542 @@
+//! Each table of `varsel.toml`: its keys, their bounds and defaults, and what must agree with what.
+//!
+//! How a value is found in the text and how a fault is drawn stands in `sheet.rs`.
+
+use super::sheet::{Given, Part, Sheet, veil};
+use super::{
+    Bounds, Certificate, Checkpoint, Config, Format, Geo, Http, Kafka, Level, Log, Mechanism,
+    Place, Protocol, Role, Rules, Run, Sasl, SecretSource, Start, Topics, secret,
+};
+use crate::problem::Problems;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml_edit::Document;
+
+/// The longest name of a topic (Kafka's bound) and, since suffixes follow, a little above that of a group.
+const MAX_NAME: usize = 249;
+/// The longest name of an instance: it is a Kafka client id and stands in every line of log.
+const MAX_INSTANCE: usize = 100;
+/// Topics of the bank that one monitor reads.
+const MAX_SOURCES: usize = 64;
+/// Brokers named at the start; the rest are learnt from them.
+const MAX_BROKERS: usize = 32;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+const PROTOCOLS: [(&str, Protocol); 4] = [
+    ("plaintext", Protocol::Plaintext),
+    ("tls", Protocol::Tls),
+    ("sasl_plaintext", Protocol::SaslPlaintext),
+    ("sasl_tls", Protocol::SaslTls),
+];
+const MECHANISMS: [(&str, Mechanism); 3] = [
+    ("plain", Mechanism::Plain),
+    ("scram-sha-256", Mechanism::ScramSha256),
+    ("scram-sha-512", Mechanism::ScramSha512),
+];
+const ROLES: [(&str, Role); 2] = [("intake", Role::Intake), ("score", Role::Score)];
+/// Roles that are planned, so that asking for one is answered better than as a slip of the pen.
+const ROLES_TO_COME: [&str; 2] = ["notify", "api"];
+const STARTS: [(&str, Start); 3] = [
+    ("earliest", Start::Earliest),
+    ("latest", Start::Latest),
+    ("refuse", Start::Refuse),
+];
+const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("text", Format::Text)];
+
+/// The defaults with these brokers.
+pub fn default_for(bootstrap: &str) -> Config {
+    Config {
+        kafka: Kafka {
+            bootstrap: bootstrap.to_owned(),
+            protocol: Protocol::Plaintext,
+            ca_file: None,
+            certificate: None,
+            sasl: None,
+        },
+        topics: Topics {
+            sources: ["authorizations", "threeds", "eid", "cardholders", "dispositions"]
+                .map(|name| format!("bank.{name}"))
+                .into(),
+            log: "varsel.log".to_owned(),
+            decisions: "varsel.decisions".to_owned(),
+            alerts: "varsel.alerts".to_owned(),
+            holds: "varsel.holds".to_owned(),
+            dead_letters: "varsel.dead-letters".to_owned(),
+            bindings: "varsel.bindings".to_owned(),
+            owners: "varsel.owners".to_owned(),
+            partitions: 12,
+            replication: 1,
+            retention: Duration::from_secs(14 * DAY),
+        },
+        run: Run {
+            roles: BTreeSet::from([Role::Intake, Role::Score]),
+            instance: host_name(),
+            group: "varsel".to_owned(),
+            static_membership: false,
+            session_timeout: Duration::from_secs(10),
+            start: Start::Earliest,
+            threads: 2,
+            accept_loss: false,
+        },
+        rules: Rules::default(),
+        geo: Geo::default(),
+        checkpoint: Checkpoint {
+            place: Place::Folder(PathBuf::from("./varsel-state")),
+            every: Duration::from_secs(30),
+            keep: 3,
+        },
+        http: Http {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8089),
+        },
+        bounds: Bounds {
+            lag_ready: Duration::from_secs(30),
+            in_flight: 65_536,
+        },
+        log: Log {
+            level: Level::Info,
+            format: Format::Json,
+        },
+    }
+}
+
+/// The host's name, as far as it can name an instance.
+fn host_name() -> String {
+    let uname = rustix::system::uname();
+    let name: String = uname
+        .nodename()
+        .to_string_lossy()
+        .chars()
+        .map(|c| if in_name(c) { c } else { '-' })
+        .take(MAX_INSTANCE)
+        .collect();
+    if name.is_empty() {
+        return "varsel".to_owned();
+    }
+    name
+}
+
+/// Reads a configuration and tells all its faults.
+pub fn read(file: &str, text: &str) -> Result<Config, Problems> {
+    let (mut sheet, document) = Sheet::open(file, text);
+    let Some(document) = document else {
+        return Err(sheet.close(None));
+    };
+    let mut config = default_for("");
+    kafka(&mut sheet, &document, &mut config.kafka);
+    topics(&mut sheet, &document, &mut config.topics);
+    run(&mut sheet, &document, &mut config.run);
+    places(&mut sheet, &document, &mut config);
+    checkpoint(&mut sheet, &document, &mut config.checkpoint);
+    edges(&mut sheet, &document, &mut config);
+    let problems = sheet.close(Some(&document));
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems)
+    }
+}
+
+fn kafka(sheet: &mut Sheet<'_>, document: &Document<String>, kafka: &mut Kafka) {
+    let mut part = Part::open(sheet, document, "kafka");
+    let written = part.key("bootstrap").is_some();
+    if let Some(given) = part.text("bootstrap") {
+        kafka.bootstrap = brokers(&mut part, &given);
+    } else if !written && !part.sheet.torn {
+        let help = "write `bootstrap = \"host:9092\"` under `[kafka]`";
+        match part.head.clone() {
+            Some(head) => part.fault(head, "`kafka.bootstrap` is missing", help),
+            None => part.sheet.fault_of_file("`kafka.bootstrap` is missing", help),
+        }
+    }
+    let protocol = part.word("protocol", &PROTOCOLS);
+    let is_known = protocol.is_some() || part.key("protocol").is_none();
+    kafka.protocol = protocol.as_ref().map_or(kafka.protocol, |given| given.value);
+    let place = protocol.map(|given| given.at);
+    tls(&mut part, is_known, kafka);
+    sasl(&mut part, is_known, place, kafka);
+}
+
+fn brokers(part: &mut Part<'_, '_, '_>, given: &Given<&str>) -> String {
+    let mut brokers = Vec::new();
+    for broker in given.value.split(',').map(str::trim) {
+        let at = within(given, broker);
+        let is_host = |host: &str| {
+            !host.is_empty()
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
+        };
+        let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        match broker.rsplit_once(':') {
+            Some((host, number)) if is_host(host) && port(number) => brokers.push(broker),
+            Some(_) | None => {
+                let message = format!("`{broker}` is not `host:port`, the port 1 to 65535");
+                let help = "write `host:9092`, several with commas between";
+                part.fault(at, message, help);
+            }
+        }
+    }
+    if brokers.len() > MAX_BROKERS {
+        let message = format!(
+            "`bootstrap` names {} brokers, at most {MAX_BROKERS} are used",
+            brokers.len()
+        );
+        let help = "a few suffice: the rest are learnt from them";
+        part.fault(given.at.clone(), message, help);
+    }
+    brokers.join(",")
+}
+
+/// Where a piece of a text stands, if the text is written plainly; else the whole text.
+fn within(given: &Given<&str>, piece: &str) -> Range<usize> {
+    // One byte for the quote that opens the text; with more, or with escapes, the lengths differ.
+    if given.at.len() != given.value.len() + 2 || piece.is_empty() {
+        return given.at.clone();
+    }
+    // `piece` is a slice of the text: its address tells its place even where the same words stand twice.
+    let offset = piece.as_ptr().addr().wrapping_sub(given.value.as_ptr().addr());
+    if offset > given.value.len() {
+        return given.at.clone();
+    }
+    let start = given.at.start + 1 + offset;
+    start..start + piece.len()
+}
+
+fn tls(part: &mut Part<'_, '_, '_>, protocol_is_known: bool, kafka: &mut Kafka) {
+    let names = ["ca_file", "cert_file", "key_file"];
+    let [ca, cert, key] = names.map(|name| part.key(name));
+    let [ca_file, cert_file, key_file] = names.map(|name| part.file(name).map(|file| file.value));
+    match (&cert, &key) {
+        (Some(at), None) => part.fault(
+            at.clone(),
+            "`cert_file` is given without `key_file`",
+            "name the private key of the certificate with `key_file`",
+        ),
+        (None, Some(at)) => part.fault(
+            at.clone(),
+            "`key_file` is given without `cert_file`",
+            "name the certificate with `cert_file`",
+        ),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if protocol_is_known && !kafka.protocol.is_tls() {
+        for (name, at) in names.into_iter().zip([ca, cert, key]) {
+            if let Some(at) = at {
+                let message = format!("`{name}` is given, and the protocol does not encrypt");
+                let help = "write `protocol = \"tls\"` or `\"sasl_tls\"`, or leave the key out";
+                part.fault(at, message, help);
+            }
+        }
+    }
+    kafka.ca_file = ca_file;
+    kafka.certificate = cert_file
+        .zip(key_file)
+        .map(|(cert_file, key_file)| Certificate {
+            cert_file,
+            key_file,
+        });
+}
+
+fn sasl(
+    part: &mut Part<'_, '_, '_>,
+    protocol_is_known: bool,
+    protocol_at: Option<Range<usize>>,
+    kafka: &mut Kafka,
+) {
+    let names = ["mechanism", "username", "password_file", "password_env", "password"];
+    let places = names.map(|name| part.key(name));
+    let mechanism = part.word("mechanism", &MECHANISMS);
+    let username = part.text("username").map(|given| given.value.to_owned());
+    let password = password(part);
+    if !protocol_is_known {
+        return;
+    }
+    if !kafka.protocol.is_sasl() {
+        for (name, at) in names.into_iter().zip(places) {
+            if let Some(at) = at {
+                let message = format!("`{name}` is given, and the protocol is not one of sasl");
+                let help = "write `protocol = \"sasl_tls\"`, or leave the key out";
+                part.fault(at, message, help);
+            }
+        }
+        return;
+    }
+    let at = protocol_at.unwrap_or_default();
+    let [mechanism_at, username_at, file_at, env_at, literal_at] = places;
+    let has_password = file_at.or(env_at).or(literal_at);
+    let wanted = [
+        (mechanism_at, "mechanism", "write `mechanism = \"scram-sha-512\"`"),
+        (username_at, "username", "write `username = \"…\"`"),
+        (
+            has_password,
+            "password_file",
+            "name a file with `password_file`, or a variable of the environment with `password_env`",
+        ),
+    ];
+    for (_, name, help) in wanted.into_iter().filter(|(given, _, _)| given.is_none()) {
+        if !part.sheet.torn {
+            part.fault(at.clone(), format!("`{name}` is missing for this protocol"), help);
+        }
+    }
+    if let (Some(mechanism), Some(username), Some(password)) = (mechanism, username, password) {
+        kafka.sasl = Some(Sasl {
+            mechanism: mechanism.value,
+            username,
+            password,
+        });
+    }
+}
+
+fn password(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
+    if let Some(at) = part.key("password") {
+        let message = "`password` stands in the configuration, where anyone who sees it can read it";
+        let help = "put it into a file and name that with `password_file`, or a variable of the environment with `password_env`; then change it";
+        part.fault(at, message, help);
+    }
+    let file = part.text("password_file");
+    let env = part.text("password_env");
+    if let (Some(_), Some(env)) = (&file, &env) {
+        let message = "`password_file` and `password_env` are both given";
+        part.fault(env.at.clone(), message, "keep one of them");
+    }
+    if let Some(file) = file {
+        return Some(SecretSource {
+            from: secret::From::File(PathBuf::from(file.value)),
+            place: part.sheet.place(file.at),
+        });
+    }
+    let env = env?;
+    let in_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if !env.value.chars().all(in_variable) || env.value.starts_with(|c: char| c.is_ascii_digit()) {
+        // Perhaps the password itself: not shown.
+        let mut problem = part.sheet.place(env.at);
+        let value = problem.source.find('=').map_or(0, |equals| equals + 1);
+        veil(&mut problem, value);
+        problem.message = "`password_env` is no name of a variable: letters A to Z, digits and `_`".to_owned();
+        part.sheet
+            .push(problem.with_help("write `password_env = \"VARSEL_KAFKA_PASSWORD\"` and set that variable"));
+        return None;
+    }
+    Some(SecretSource {
+        from: secret::From::Env(env.value.to_owned()),
+        place: part.sheet.place(env.at),
+    })
+}
+
+fn topics(sheet: &mut Sheet<'_>, document: &Document<String>, topics: &mut Topics) {
+    let mut part = Part::open(sheet, document, "topics");
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let mut places: Vec<(String, Given<String>)> = Vec::new();
+    if let Some(given) = part.texts("sources") {
+        if given.value.is_empty() || given.value.len() > MAX_SOURCES {
+            let message = format!(
+                "`sources` names {} topics, outside 1 to {MAX_SOURCES}",
+                given.value.len()
+            );
+            part.fault(given.at, message, "name the topics of the bank");
+        }
+        topics.sources = given.value.iter().map(|source| source.value.to_owned()).collect();
+        places.extend(given.value.iter().map(|source| ("sources".to_owned(), owned(source))));
+    } else {
+        taken.extend(topics.sources.iter().map(|name| (name.clone(), "sources".to_owned())));
+    }
+    for (key, name) in [
+        ("log", &mut topics.log),
+        ("decisions", &mut topics.decisions),
+        ("alerts", &mut topics.alerts),
+        ("holds", &mut topics.holds),
+        ("dead_letters", &mut topics.dead_letters),
+        ("bindings", &mut topics.bindings),
+        ("owners", &mut topics.owners),
+    ] {
+        match part.text(key) {
+            Some(given) => {
+                given.value.clone_into(name);
+                places.push((key.to_owned(), owned(&given)));
+            }
+            None => {
+                taken.insert(name.clone(), key.to_owned());
+            }
+        }
+    }
+    for (key, given) in places {
+        check_name(&mut part, &given, "topic", MAX_NAME);
+        if let Some(other) = taken.insert(given.value.clone(), key.clone()) {
+            let message = format!("`{}` is the topic of `{other}` already", given.value);
+            part.fault(given.at, message, "every topic is for one thing");
+        }
+    }
+    topics.partitions = part.number("partitions", 1..=1_024, topics.partitions);
+    topics.replication = part.number("replication", 1..=9, topics.replication);
+    topics.retention = part.span("retention", HOUR..=3_650 * DAY, topics.retention);
+}
+
+fn owned(given: &Given<&str>) -> Given<String> {
+    Given {
+        value: given.value.to_owned(),
+        at: given.at.clone(),
+    }
+}
+
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// Kafka's rule for names of topics, which serves for the others too.
+fn check_name(part: &mut Part<'_, '_, '_>, given: &Given<String>, what: &str, most: usize) {
+    let name = &given.value;
+    let is_fine = name.len() <= most && name.chars().all(in_name) && name != "." && name != "..";
+    if !is_fine {
+        let message = format!("`{name}` is no name of a {what}");
+        let help = format!("1 to {most} of the letters a to z and A to Z, digits, `.`, `_` and `-`");
+        part.fault(given.at.clone(), message, &help);
+    }
+}
+
+fn run(sheet: &mut Sheet<'_>, document: &Document<String>, run: &mut Run) {
+    let mut part = Part::open(sheet, document, "run");
+    if let Some(given) = part.texts("roles") {
+        run.roles = roles(&mut part, &given);
+    }
+    for (key, what, most, name) in [
+        ("instance", "instance", MAX_INSTANCE, &mut run.instance),
+        ("group", "group", MAX_NAME, &mut run.group),
+    ] {
+        if let Some(given) = part.text(key) {
+            check_name(&mut part, &owned(&given), what, most);
+            given.value.clone_into(name);
+        }
+    }
+    run.static_membership = part.flag("static_membership", run.static_membership);
+    run.session_timeout = part.span("session_timeout", 6..=30 * MINUTE, run.session_timeout);
+    run.start = part.word("start", &STARTS).map_or(run.start, |given| given.value);
+    run.threads = usize::try_from(part.number("threads", 1..=64, 2)).unwrap_or(run.threads);
+    run.accept_loss = part.flag("accept_loss", run.accept_loss);
+}
+
+fn roles(part: &mut Part<'_, '_, '_>, given: &Given<Vec<Given<&str>>>) -> BTreeSet<Role> {
+    let mut roles = BTreeSet::new();
+    if given.value.is_empty() {
+        let help = "write `roles = [\"intake\", \"score\"]`, or one of them";
+        part.fault(given.at.clone(), "`roles` is empty, and there is nothing to do", help);
+    }
+    for word in &given.value {
+        if ROLES_TO_COME.contains(&word.value) {
+            let message = format!("the role `{}` is not there yet", word.value);
+            part.fault(word.at.clone(), message, "today there are `intake` and `score`");
+        } else if let Some(role) = part.one_of("roles", word, &ROLES)
+            && !roles.insert(role.value)
+        {
+            let message = format!("`{}` is named twice", word.value);
+            part.fault(role.at, message, "name each role once");
+        }
+    }
+    roles
+}
+
+/// Where the files of the rule book and of the addresses lie.
+fn places(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config) {
+    let mut part = Part::open(sheet, document, "rules");
+    if let Some(dir) = part.text("dir") {
+        if Path::new(dir.value).is_dir() {
+            config.rules.dir = Some(PathBuf::from(dir.value));
+        } else {
+            let message = format!("there is no folder `{}`", dir.value);
+            let help = "leave `dir` out for `./rules` or, failing that, the starter book";
+            part.fault(dir.at, message, help);
+        }
+    }
+    let mut part = Part::open(sheet, document, "geo");
+    config.geo.country = part.file("country").map(|file| file.value);
+    config.geo.asn = part.file("asn").map(|file| file.value);
+}
+
+fn checkpoint(sheet: &mut Sheet<'_>, document: &Document<String>, checkpoint: &mut Checkpoint) {
+    let mut part = Part::open(sheet, document, "checkpoint");
+    if let Some(given) = part.text("url")
+        && let Some(place) = place(&mut part, given)
+    {
+        checkpoint.place = place;
+    }
+    checkpoint.every = part.span("every", 1..=HOUR, checkpoint.every);
+    checkpoint.keep = usize::try_from(part.number("keep", 2..=100, 3)).unwrap_or(checkpoint.keep);
+}
+
+fn place(part: &mut Part<'_, '_, '_>, given: Given<&str>) -> Option<Place> {
+    let help = "write a folder, `file:///…`, or `s3://bucket/prefix`";
+    let Some((scheme, rest)) = given.value.split_once("://") else {
+        return Some(Place::Folder(PathBuf::from(given.value)));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.contains('@') {
+        let mut problem = part.sheet.place(given.at);
+        let cut = problem.source.find('=').map_or(0, |equals| equals + 1);
+        veil(&mut problem, cut);
+        problem.message = "`url` has credentials in it".to_owned();
+        part.sheet.push(problem.with_help("leave them out: they come from the environment, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`"));
+        return None;
+    }
+    match scheme {
+        "file" if rest.starts_with('/') && rest.len() > 1 => Some(Place::Folder(PathBuf::from(rest))),
+        "file" => {
+            let message = format!("`{}` names no folder of this machine", given.value);
+            part.fault(given.at, message, "write three slashes: `file:///var/lib/varsel`");
+            None
+        }
+        "s3" if is_bucket(authority) => Some(Place::Bucket {
+            bucket: authority.to_owned(),
+            prefix: rest[authority.len()..].trim_matches('/').to_owned(),
+        }),
+        "s3" => {
+            let message = format!("`{authority}` is no name of a bucket");
+            part.fault(given.at, message, "3 to 63 of the letters a to z, digits, `.` and `-`: `s3://bucket/prefix`");
+            None
+        }
+        _ => {
+            let message = format!("`{scheme}://` is no kind of place that is known here");
+            part.fault(given.at, message, help);
+            None
+        }
+    }
+}
+
+fn is_bucket(name: &str) -> bool {
+    (3..=63).contains(&name.len())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'))
+}
+
+fn edges(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config) {
+    let mut part = Part::open(sheet, document, "http");
+    if let Some(given) = part.text("listen") {
+        match given.value.parse() {
+            Ok(listen) => config.http.listen = listen,
+            Err(_) => {
+                let message = format!("`{}` is not an address and a port", given.value);
+                let help = "write `127.0.0.1:8089`, or `0.0.0.0:8089` for every network";
+                part.fault(given.at, message, help);
+            }
+        }
+    }
+    let mut part = Part::open(sheet, document, "bounds");
+    config.bounds.lag_ready = part.span("lag_ready", 1..=DAY, config.bounds.lag_ready);
+    let in_flight = part.number("in_flight", 64..=1_048_576, 65_536);
+    config.bounds.in_flight = usize::try_from(in_flight).unwrap_or(config.bounds.in_flight);
+    let mut part = Part::open(sheet, document, "log");
+    let log = &mut config.log;
+    log.level = part.word("level", &LEVELS).map_or(log.level, |given| given.value);
+    log.format = part.word("format", &FORMATS).map_or(log.format, |given| given.value);
+}

@@ -1,0 +1,267 @@
+//! The live monitor: the roles of one process put together, with its signals and its readiness.
+//!
+//! Loads, checks and starts; waits for a signal or a fault; drains. What each role does stands in
+//! `stream`, what is served over HTTP in `http`.
+
+use crate::clock::Stopwatch;
+use crate::config::{Config, Role};
+use crate::engine::prepared::Prepared;
+use crate::geo::Geo;
+use crate::http::{self, Limits};
+use crate::rulebook::{self, Loaded};
+use crate::stream::reader::Reader;
+use crate::stream::send::{Parcel, Sender};
+use crate::stream::tickets::Ticket;
+use crate::stream::{StreamError, append, book, client, score, topics};
+use crate::telemetry::{Metrics, Readiness};
+use rdkafka::message::Message;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the main thread looks for signals and faults.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often the partitions of the log are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// What is left of the ten seconds of a drain once the roles are through.
+const FLUSH: Duration = Duration::from_secs(3);
+/// The key under which the newest rule book's version is announced.
+const BOOK_KEY: &str = "rulebook";
+
+/// Signals, as flags; and where the address served is told.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// End.
+    pub stop: Arc<AtomicBool>,
+    /// Load the rule book anew.
+    pub reload: Arc<AtomicBool>,
+}
+
+/// Everything that a running monitor was made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The rule book's folder; nothing means `rules` or the starter book.
+    pub rules: Option<PathBuf>,
+    /// The rule book.
+    pub loaded: Loaded,
+    /// GeoIP.
+    pub geo: Geo,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Readiness.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Runs until a signal, or a fault that would cost an event.
+///
+/// # Errors
+/// The fault, with what to do.
+pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
+    let config = Arc::clone(&parts.config);
+    let (intake, scores) = (
+        config.run.roles.contains(&Role::Intake),
+        config.run.roles.contains(&Role::Score),
+    );
+    parts.readiness.unmet("started", "the monitor is starting".to_owned());
+    let served = http::serve(
+        config.http.listen,
+        Limits::default(),
+        Arc::clone(&parts.metrics),
+        Arc::clone(&parts.readiness),
+    )
+    .map_err(|error| StreamError::Port(error.to_string()))?;
+    tracing::info!(address = %served.address(), "serving /livez, /readyz and /metrics");
+    let there = client::partitions(&config)?;
+    let needed = topics::wanted(&config);
+    let names: Vec<&str> = needed.iter().map(|topic| topic.name.as_str()).collect();
+    client::require(&config, &there, &names)?;
+    let partitions = topics::check_partitions(&config, &there)?;
+    let sender = Sender::new(&config, &parts.metrics)?;
+    let record = book::write(&parts.loaded);
+    let prepared = Arc::new(Prepared::new(parts.loaded.book));
+    parts.metrics.ruleset(&prepared.version);
+    if intake {
+        enact(&config, &sender, partitions, &prepared.version, &record)?;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ended, ends) = sync_channel::<Result<(), StreamError>>(2);
+    let mut threads = Vec::new();
+    if scores {
+        let needs = score::Needs {
+            config: Arc::clone(&config),
+            prepared: Arc::clone(&prepared),
+            metrics: Arc::clone(&parts.metrics),
+            readiness: Arc::clone(&parts.readiness),
+            sender: sender.clone(),
+            stop: Arc::clone(&stop),
+            http: served.address().to_string(),
+        };
+        threads.push(spawn("score", ended.clone(), move || score::run(&needs))?);
+    }
+    if intake {
+        let needs = append::Needs {
+            config: Arc::clone(&config),
+            geo: parts.geo.clone(),
+            metrics: Arc::clone(&parts.metrics),
+            readiness: Arc::clone(&parts.readiness),
+            sender: sender.clone(),
+            stop: Arc::clone(&stop),
+            partitions,
+        };
+        threads.push(spawn("intake", ended.clone(), move || append::run(&needs))?);
+    }
+    parts.readiness.met("started");
+    let watch = Watch {
+        config: &config,
+        rules: parts.rules.as_deref(),
+        metrics: &parts.metrics,
+        sender: &sender,
+        partitions,
+        version: prepared.version.to_string(),
+    };
+    let result = watch.until_over(signals, &ends);
+    parts.readiness.unmet("started", "the monitor is ending".to_owned());
+    stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread ended by a bug of ours; please report it with the log");
+        }
+    }
+    sender.flush(FLUSH);
+    served.stop();
+    result.and_then(|()| ends.try_iter().collect())
+}
+
+fn spawn(
+    name: &str,
+    ended: std::sync::mpsc::SyncSender<Result<(), StreamError>>,
+    work: impl FnOnce() -> Result<(), StreamError> + Send + 'static,
+) -> Result<JoinHandle<()>, StreamError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            // A panic is a bug: it must not leave a process behind that looks alive.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            let result = result.unwrap_or_else(|_| {
+                Err(StreamError::Thread(
+                    "it panicked; please report it with the log".to_owned(),
+                ))
+            });
+            let _ = ended.send(result);
+        })
+        .map_err(|error| StreamError::Thread(error.to_string()))
+}
+
+/// The main thread's work.
+struct Watch<'w> {
+    config: &'w Arc<Config>,
+    rules: Option<&'w std::path::Path>,
+    metrics: &'w Metrics,
+    sender: &'w Sender,
+    partitions: usize,
+    version: String,
+}
+
+impl Watch<'_> {
+    fn until_over(
+        mut self,
+        signals: &Signals,
+        ends: &std::sync::mpsc::Receiver<Result<(), StreamError>>,
+    ) -> Result<(), StreamError> {
+        let mut counted = Stopwatch::start();
+        loop {
+            if signals.stop.load(Ordering::Relaxed) {
+                tracing::info!("draining");
+                return Ok(());
+            }
+            if signals.reload.swap(false, Ordering::Relaxed) {
+                self.reload();
+            }
+            if let Ok(result) = ends.recv_timeout(LOOK) {
+                return result;
+            }
+            if counted.elapsed() > COUNT_EVERY {
+                counted = Stopwatch::start();
+                self.count()?;
+            }
+        }
+    }
+
+    /// A rule book that is not faulty enters the log; a faulty one is told, and the old one stays.
+    fn reload(&mut self) {
+        match rulebook::chosen(self.rules) {
+            Err(problems) => {
+                self.metrics.rulebook_reloads.add("refused", 1);
+                tracing::error!("the new rule book is refused, `{}` stays in force:\n{problems}", self.version);
+            }
+            Ok(loaded) => {
+                let record = book::write(&loaded);
+                let version = loaded.book.version.clone();
+                match enact(self.config, self.sender, self.partitions, &version, &record) {
+                    Ok(()) => {
+                        self.metrics.rulebook_reloads.add("accepted", 1);
+                        self.metrics.ruleset(&version);
+                        tracing::info!(%version, "the new rule book is in the log");
+                        self.version = version;
+                    }
+                    Err(error) => {
+                        self.metrics.rulebook_reloads.add("refused", 1);
+                        tracing::error!(%error, "the new rule book is not in the log");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the log still has its partitions.
+    fn count(&self) -> Result<(), StreamError> {
+        match client::partitions(self.config) {
+            Ok(there) => topics::check_partitions(self.config, &there).map(drop),
+            // The broker is away: that is for the roles to bear.
+            Err(error) => {
+                tracing::warn!(%error, "the log's partitions cannot be counted now");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Brings a rule book into the log, unless it is the newest there.
+fn enact(
+    config: &Config,
+    sender: &Sender,
+    partitions: usize,
+    version: &str,
+    record: &[u8],
+) -> Result<(), StreamError> {
+    let mut newest = None;
+    Reader::whole(config, &config.topics.owners)?.to_end(|message| {
+        if message.key() == Some(BOOK_KEY.as_bytes()) {
+            newest = message
+                .payload()
+                .and_then(|value| serde_json::from_slice::<serde_json::Value>(value).ok())
+                .and_then(|value| value.get("version")?.as_str().map(str::to_owned));
+        }
+    })?;
+    if newest.as_deref() == Some(version) {
+        return Ok(());
+    }
+    append::control(sender, config, partitions, record)?;
+    let ticket = Ticket::open();
+    let value = serde_json::json!({ "version": version }).to_string();
+    let parcel = Parcel {
+        topic: &config.topics.owners,
+        partition: None,
+        key: BOOK_KEY.as_bytes(),
+        value: value.as_bytes(),
+        headers: None,
+    };
+    sender.send(parcel, &ticket)?;
+    ticket.settle();
+    sender.wait(&ticket, client::ASK).map(drop)
+}

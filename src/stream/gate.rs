@@ -1,0 +1,562 @@
+//! The gate of intake: the polling thread's side. It reads the sources, merges them, passes batches
+//! on to the log, takes over and leaves source partitions between two polls, and commits.
+//!
+//! What a record means is decode's business; whose it is, that of `intake`.
+
+use crate::clock::{self, Stopwatch};
+use crate::decode::{Decoder, Reject};
+use crate::domain::event::Event;
+use crate::intake::Intake;
+use crate::stream::StreamError;
+use crate::stream::append::{Bound, Change, Ear, Needs, adopt, headers};
+use crate::stream::client::{ASK, first_offset};
+use crate::stream::letters;
+use crate::stream::merge::{Lane, Merge};
+use crate::stream::reader::Reader;
+use crate::stream::records;
+use crate::stream::send::Parcel;
+use crate::stream::tickets::{Ticket, Trail};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Records appended for one ticket.
+const BATCH: usize = 256;
+/// Records that are read before any is appended, unless there are no more.
+const GULP: usize = 8_192;
+/// A source partition is paused where so many of its records wait, and goes on below a quarter.
+const LANE: usize = 4_096;
+/// How long a poll waits where nothing is there.
+const POLL: Duration = Duration::from_millis(5);
+/// How often is committed, and other instances' bindings are read.
+const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// How often the ends of the sources are asked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a lane that should have records and has none may hold up the others.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long acknowledgements are waited for when a partition is left, or at the end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// `at` may be so much after `received_at` (EVENTS.md).
+const FUTURE_MS: i64 = 10 * 60_000;
+
+/// A record on its way, decoded or refused.
+struct Waiting<'m> {
+    message: BorrowedMessage<'m>,
+    read: Result<Box<Event>, Reject>,
+}
+
+/// The polling thread's side of the work.
+pub struct Gate<'m> {
+    needs: &'m Needs,
+    consumer: &'m BaseConsumer<Ear>,
+    intake: Intake,
+    bindings: Reader,
+    merge: Merge<Waiting<'m>>,
+    trails: BTreeMap<Lane, Trail>,
+    sent: BTreeMap<Lane, i64>,
+    decoder: Decoder,
+    spare: Vec<Box<Event>>,
+    commits: Stopwatch,
+    look: Stopwatch,
+    patience: Stopwatch,
+    paused: BTreeSet<Lane>,
+    /// The minute of the newest tick, which commits carry along.
+    minute: Option<i64>,
+}
+
+impl<'m> Gate<'m> {
+    /// A gate that has taken in nothing yet.
+    pub fn new(
+        needs: &'m Needs,
+        consumer: &'m BaseConsumer<Ear>,
+        intake: Intake,
+        bindings: Reader,
+    ) -> Self {
+        Self {
+            needs,
+            consumer,
+            intake,
+            bindings,
+            merge: Merge::default(),
+            trails: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            decoder: Decoder::default(),
+            spare: Vec::new(),
+            commits: Stopwatch::start(),
+            look: Stopwatch::start(),
+            patience: Stopwatch::start(),
+            paused: BTreeSet::new(),
+            minute: None,
+        }
+    }
+
+    /// Works until told to stop, then commits what is acknowledged.
+    ///
+    /// # Errors
+    /// Where the work cannot go on without loss.
+    pub fn turn(mut self) -> Result<(), StreamError> {
+        let result = self.until_stopped();
+        if result.is_ok() {
+            let all: Vec<Lane> = self.trails.keys().copied().collect();
+            self.settle(&all)?;
+        }
+        result
+    }
+
+    fn until_stopped(&mut self) -> Result<(), StreamError> {
+        let mut idle = false;
+        let mut come = 0;
+        while !self.needs.stop.load(Ordering::Relaxed) {
+            match self.consumer.poll(if idle { POLL } else { Duration::ZERO }) {
+                Some(Ok(message)) => {
+                    idle = false;
+                    come += 1;
+                    self.read(message);
+                }
+                Some(Err(error)) => self.met(&error)?,
+                None => idle = true,
+            }
+            // What one answer of the broker brings is a look at all sources at one moment: it is
+            // merged as a whole, so that quick sources do not overtake slow ones.
+            if idle || come >= GULP {
+                come = 0;
+                self.append()?;
+            }
+            if idle || self.commits.elapsed() > COMMIT_EVERY {
+                self.between()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn between(&mut self) -> Result<(), StreamError> {
+        self.needs.sender.check()?;
+        self.carry_out()?;
+        if self.commits.elapsed() > COMMIT_EVERY {
+            self.commits = Stopwatch::start();
+            self.commit(CommitMode::Async);
+            let intake = &mut self.intake;
+            self.bindings.news(|message| adopt(intake, message))?;
+        }
+        if self.look.elapsed() > LOOK_EVERY {
+            self.look = Stopwatch::start();
+            self.look();
+        }
+        self.pause_or_go_on();
+        Ok(())
+    }
+
+    fn topic(&self, lane: Lane) -> &'m str {
+        self.needs.config.topics.sources.get(lane.0).map_or("", String::as_str)
+    }
+
+    fn lane(&self, topic: &str, partition: i32) -> Lane {
+        let sources = &self.needs.config.topics.sources;
+        let place = sources.iter().position(|name| name == topic).unwrap_or(usize::MAX);
+        (place, partition)
+    }
+
+    /// Decodes a record and puts it into its lane.
+    fn read(&mut self, message: BorrowedMessage<'m>) {
+        let lane = self.lane(message.topic(), message.partition());
+        let mut event = self.spare.pop().unwrap_or_default();
+        let value = message.payload().unwrap_or_default();
+        let read = match self.decoder.decode(value, &mut event) {
+            Ok(()) => Ok(event),
+            Err(reject) => {
+                self.spare.push(event);
+                Err(reject)
+            }
+        };
+        let at = read.as_ref().map_or(i64::MIN, |event| event.at.ms);
+        let offset = message.offset();
+        self.merge.push(lane, offset, at, Waiting { message, read });
+    }
+
+    /// Appends what may go on, batch by batch.
+    fn append(&mut self) -> Result<(), StreamError> {
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            while batch.len() < BATCH {
+                match self.merge.pop() {
+                    Some(next) => batch.push(next),
+                    None => break,
+                }
+            }
+            if batch.is_empty() {
+                self.lose_patience();
+                return Ok(());
+            }
+            self.patience = Stopwatch::start();
+            self.pass(batch)?;
+        }
+    }
+
+    /// A lane that should have records and gets none holds the others up only so long.
+    fn lose_patience(&mut self) {
+        if self.patience.elapsed() < PATIENCE {
+            return;
+        }
+        let awaited: Vec<Lane> = self.merge.awaited().collect();
+        let reads: BTreeMap<Lane, i64> = self.merge.lanes().collect();
+        for lane in awaited {
+            if let Some(read) = reads.get(&lane) {
+                self.merge.grown(lane, *read);
+            }
+        }
+    }
+
+    /// Passes a batch on: resolves all, has new bindings acknowledged, then appends.
+    fn pass(&mut self, mut batch: Vec<(Lane, Waiting<'m>)>) -> Result<(), StreamError> {
+        let now_ms = clock::now_ms();
+        let mut ticks = Vec::with_capacity(batch.len());
+        for (_, waiting) in &mut batch {
+            let mut tick = None;
+            if let Ok(event) = &mut waiting.read {
+                if event.received_at_ms.is_none() && event.at.ms > now_ms + FUTURE_MS {
+                    waiting.read = Err(Reject {
+                        code: "future_time",
+                        text: "`at` is more than 10 minutes after its arrival".to_owned(),
+                    });
+                } else {
+                    self.intake.complete(event);
+                    tick = self.intake.tick_before(event.at.ms);
+                }
+            }
+            ticks.push(tick);
+        }
+        self.bind()?;
+        let ticket = Ticket::open();
+        for ((lane, waiting), tick) in batch.into_iter().zip(ticks) {
+            if let Some(at_ms) = tick {
+                self.tick(at_ms, &ticket)?;
+            }
+            self.send(lane, waiting, now_ms, &ticket)?;
+        }
+        ticket.settle();
+        Ok(())
+    }
+
+    /// Has new bindings acknowledged.
+    fn bind(&mut self) -> Result<(), StreamError> {
+        let changes = self.intake.take_journal();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let ticket = Ticket::open();
+        let topic = &self.needs.config.topics.bindings;
+        for (card, cardholder) in changes {
+            let bound = Bound {
+                cardholder: cardholder.into(),
+            };
+            let parcel = Parcel {
+                topic,
+                partition: None,
+                key: format!("{:016x}", card.0).as_bytes(),
+                value: &serde_json::to_vec(&bound).unwrap_or_default(),
+                headers: None,
+            };
+            self.needs.sender.send(parcel, &ticket)?;
+        }
+        ticket.settle();
+        while !self.needs.sender.wait(&ticket, ASK)? {
+            tracing::warn!("the broker has not acknowledged new card bindings yet");
+            if self.needs.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, at_ms: i64, ticket: &Arc<Ticket>) -> Result<(), StreamError> {
+        self.minute = Some(at_ms);
+        for partition in 0..i32::try_from(self.needs.partitions).unwrap_or(0) {
+            let headers = OwnedHeaders::new_with_capacity(1);
+            let parcel = Parcel {
+                topic: &self.needs.config.topics.log,
+                partition: Some(partition),
+                key: b"",
+                value: at_ms.to_string().as_bytes(),
+                headers: Some(records::with(headers, records::KIND, b"t")),
+            };
+            self.needs.sender.send(parcel, ticket)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a record to the log, or a refused one to the dead letters.
+    fn send(
+        &mut self,
+        lane: Lane,
+        waiting: Waiting<'m>,
+        now_ms: i64,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(), StreamError> {
+        let Waiting { message, read } = waiting;
+        let topics = &self.needs.config.topics;
+        self.needs.metrics.records_read.add(&[message.topic()], 1);
+        match read {
+            Err(reject) => {
+                self.needs.metrics.rejects.add(reject.code, 1);
+                let letter = letters::letter(&message, &reject);
+                self.needs.sender.send(letter.parcel(&topics.dead_letters), ticket)?;
+            }
+            Ok(event) => {
+                let position =
+                    records::position(message.topic(), message.partition(), message.offset());
+                let parcel = Parcel {
+                    topic: &topics.log,
+                    partition: None,
+                    key: event.cardholder().as_bytes(),
+                    value: message.payload().unwrap_or_default(),
+                    headers: Some(headers(&event, position.as_bytes(), records::trace(&message), now_ms)),
+                };
+                self.needs.sender.send(parcel, ticket)?;
+                self.spare.push(event);
+            }
+        }
+        if let Some(trail) = self.trails.get(&lane) {
+            trail.push(message.offset() + 1, ticket);
+        }
+        Ok(())
+    }
+
+    /// Waits for what is on its way, and commits.
+    fn settle(&mut self, lanes: &[Lane]) -> Result<(), StreamError> {
+        let watch = Stopwatch::start();
+        let out = |trails: &BTreeMap<Lane, Trail>| {
+            lanes.iter().filter_map(|lane| trails.get(lane)).any(|trail| !trail.is_empty())
+        };
+        while out(&self.trails) && watch.elapsed() < DRAIN {
+            self.needs.sender.check()?;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.commit(CommitMode::Sync);
+        Ok(())
+    }
+
+    fn commit(&mut self, mode: CommitMode) {
+        let mut list = TopicPartitionList::new();
+        let minute = self.minute.map(|minute| minute.to_string()).unwrap_or_default();
+        for (lane, trail) in &self.trails {
+            let settled = trail.settled();
+            let sent = self.sent.entry(*lane).or_insert(-1);
+            if settled <= *sent {
+                continue;
+            }
+            *sent = settled;
+            let topic = self.needs.config.topics.sources.get(lane.0).map_or("", String::as_str);
+            let mut element = list.add_partition(topic, lane.1);
+            element.set_metadata(minute.as_str());
+            if let Err(error) = element.set_offset(Offset::Offset(settled)) {
+                tracing::warn!(%error, "an offset cannot be named");
+            }
+        }
+        if list.count() == 0 {
+            return;
+        }
+        if let Err(error) = self.consumer.commit(&list, mode) {
+            self.sent.clear();
+            tracing::warn!(%error, "offsets of the sources cannot be committed now; they will be tried again");
+        }
+    }
+
+    fn carry_out(&mut self) -> Result<(), StreamError> {
+        loop {
+            match self.consumer.context().next_change() {
+                None => return Ok(()),
+                Some(Change::Assign(partitions)) => self.take(&partitions)?,
+                Some(Change::Revoke(partitions, lost)) => self.leave(&partitions, lost)?,
+            }
+        }
+    }
+
+    fn take(&mut self, partitions: &[(String, i32)]) -> Result<(), StreamError> {
+        let mut asked = TopicPartitionList::new();
+        for (topic, partition) in partitions {
+            asked.add_partition(topic, *partition);
+        }
+        let committed = self
+            .consumer
+            .committed_offsets(asked, ASK)
+            .map_err(StreamError::client("ask for committed offsets"))?;
+        let mut list = TopicPartitionList::new();
+        for element in committed.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            let (low, high) = self
+                .consumer
+                .fetch_watermarks(topic, partition, ASK)
+                .map_err(StreamError::client("ask where a source begins and ends"))?;
+            let from = match element.offset() {
+                Offset::Offset(offset) => {
+                    self.remember(element.metadata());
+                    self.within(topic, partition, offset, (low, high))?
+                }
+                Offset::Beginning
+                | Offset::End
+                | Offset::Stored
+                | Offset::Invalid
+                | Offset::OffsetTail(_) => first_offset(self.needs.config.run.start, low, high)
+                    .ok_or_else(|| StreamError::FirstStart {
+                        topic: topic.to_owned(),
+                        group: format!("{}-intake", self.needs.config.run.group),
+                    })?,
+            };
+            let lane = self.lane(topic, partition);
+            self.merge.open(lane, from, high);
+            self.trails.insert(lane, Trail::default());
+            self.sent.remove(&lane);
+            list.add_partition_offset(topic, partition, Offset::Offset(from))
+                .map_err(StreamError::client("name an offset"))?;
+        }
+        self.patience = Stopwatch::start();
+        self.consumer
+            .incremental_assign(&list)
+            .map_err(StreamError::client("take sources over"))?;
+        tracing::info!(partitions = self.trails.len(), "sources are assigned");
+        self.needs.readiness.met("sources");
+        Ok(())
+    }
+
+    /// The minute of the newest tick, as an earlier life committed it.
+    fn remember(&mut self, metadata: &str) {
+        if let Ok(minute) = metadata.parse::<i64>() {
+            self.minute = self.minute.max(Some(minute));
+            self.intake.ticked(minute);
+        }
+    }
+
+    /// Where a source goes on: where we were, if it is still there.
+    fn within(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        (low, high): (i64, i64),
+    ) -> Result<i64, StreamError> {
+        if offset > high {
+            return Err(StreamError::OtherLog {
+                topic: topic.to_owned(),
+                partition,
+                what: format!("we have read up to offset {offset} and it ends at {high}"),
+            });
+        }
+        if offset >= low {
+            return Ok(offset);
+        }
+        let gap = StreamError::Gap {
+            topic: topic.to_owned(),
+            partition,
+            from: offset,
+            to: low - 1,
+            why: "the source begins after them",
+        };
+        self.needs.metrics.lost_ranges.fetch_add(1, Ordering::Relaxed);
+        if !self.needs.config.run.accept_loss {
+            return Err(gap);
+        }
+        tracing::error!("{gap}");
+        Ok(low)
+    }
+
+    fn leave(&mut self, partitions: &[(String, i32)], lost: bool) -> Result<(), StreamError> {
+        let lanes: Vec<Lane> = partitions.iter().map(|(t, p)| self.lane(t, *p)).collect();
+        // What waits was not appended: the next owner reads it again.
+        for lane in &lanes {
+            self.merge.close(*lane);
+            self.paused.remove(lane);
+        }
+        if !lost {
+            self.settle(&lanes)?;
+        }
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in partitions {
+            list.add_partition(topic, *partition);
+        }
+        for lane in &lanes {
+            self.trails.remove(lane);
+            self.sent.remove(lane);
+        }
+        if let Err(error) = self.consumer.incremental_unassign(&list) {
+            tracing::warn!(%error, "sources cannot be given back");
+        }
+        Ok(())
+    }
+
+    /// Asks for the ends of the sources: who must be waited for, and how far behind we are.
+    fn look(&mut self) {
+        let lanes: Vec<(Lane, i64)> = self.merge.lanes().collect();
+        for (lane, read) in lanes {
+            let topic = self.topic(lane);
+            let ends = self.consumer.fetch_watermarks(topic, lane.1, Duration::from_millis(500));
+            if let Ok((_, high)) = ends {
+                self.merge.grown(lane, high);
+                let labels = [topic, &lane.1.to_string()];
+                self.needs.metrics.lag_records.set(&labels, (high - read).max(0).unsigned_abs());
+            }
+        }
+    }
+
+    fn pause_or_go_on(&mut self) {
+        let lanes: Vec<Lane> = self.merge.lanes().map(|(lane, _)| lane).collect();
+        for lane in lanes {
+            let waiting = self.merge.waiting(lane);
+            let is_paused = self.paused.contains(&lane);
+            let wanted = if is_paused { waiting > LANE / 4 } else { waiting > LANE };
+            if wanted == is_paused {
+                continue;
+            }
+            let mut list = TopicPartitionList::new();
+            list.add_partition(self.topic(lane), lane.1);
+            let done = if wanted {
+                self.paused.insert(lane);
+                self.consumer.pause(&list)
+            } else {
+                self.paused.remove(&lane);
+                self.consumer.resume(&list)
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, "a source cannot be paused or resumed");
+            }
+        }
+    }
+
+    fn met(&mut self, error: &KafkaError) -> Result<(), StreamError> {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                let lanes: Vec<(Lane, i64)> = self.merge.lanes().collect();
+                for (lane, read) in lanes {
+                    let topic = self.topic(lane);
+                    let ends = self
+                        .consumer
+                        .fetch_watermarks(topic, lane.1, ASK)
+                        .map_err(StreamError::client("ask where a source begins and ends"))?;
+                    let from = self.within(topic, lane.1, read, ends)?;
+                    if from != read {
+                        self.consumer
+                            .seek(topic, lane.1, Offset::Offset(from), ASK)
+                            .map_err(StreamError::client("go on behind a gap"))?;
+                    }
+                }
+                Ok(())
+            }
+            Some(RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::Fatal) => {
+                Err(StreamError::Conflict {
+                    group: format!("{}-intake", self.needs.config.run.group),
+                    other: self.needs.config.run.instance.clone(),
+                    what: "the same `run.instance`".to_owned(),
+                })
+            }
+            Some(_) | None => {
+                tracing::warn!(%error, "Kafka");
+                Ok(())
+            }
+        }
+    }
+}

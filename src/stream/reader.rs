@@ -1,0 +1,114 @@
+//! Reading a topic from its beginning to where it ends now: compacted topics at the start, dead
+//! letters, ranges for a replay. It belongs to no group and commits nothing.
+
+use crate::config::Config;
+use crate::stream::StreamError;
+use crate::stream::client::{self, ASK, Ear};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a poll waits.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A reader of one topic.
+pub struct Reader {
+    consumer: BaseConsumer<Ear>,
+    topic: String,
+    /// Partition → next offset wanted and the offset after the last.
+    left: BTreeMap<i32, (i64, i64)>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Begins at the beginning of every partition.
+    ///
+    /// # Errors
+    /// Where the topic is not there or the broker does not answer.
+    pub fn whole(config: &Config, topic: &str) -> Result<Self, StreamError> {
+        let consumer: BaseConsumer<Ear> = client::reader(config)?
+            .create_with_context(Ear::default())
+            .map_err(StreamError::client("set up a reader"))?;
+        let metadata = consumer
+            .fetch_metadata(Some(topic), ASK)
+            .map_err(StreamError::client("ask for a topic"))?;
+        let count = metadata.topics().first().map_or(0, |t| t.partitions().len());
+        let mut left = BTreeMap::new();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..i32::try_from(count).unwrap_or(0) {
+            let (low, high) = consumer
+                .fetch_watermarks(topic, partition, ASK)
+                .map_err(StreamError::client("ask where a topic begins and ends"))?;
+            left.insert(partition, (low, high));
+            list.add_partition_offset(topic, partition, Offset::Offset(low))
+                .map_err(StreamError::client("name an offset"))?;
+        }
+        consumer.assign(&list).map_err(StreamError::client("read a topic"))?;
+        Ok(Self {
+            consumer,
+            topic: topic.to_owned(),
+            left,
+        })
+    }
+
+    /// Whether all that was there at the beginning has been read.
+    pub fn is_done(&self) -> bool {
+        self.left.values().all(|(next, end)| next >= end)
+    }
+
+    /// Shows every record up to where the topic ended when the reader was made.
+    ///
+    /// # Errors
+    /// Where the broker fails.
+    pub fn to_end(&mut self, mut see: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), StreamError> {
+        while !self.is_done() {
+            self.step(POLL, &mut see)?;
+        }
+        Ok(())
+    }
+
+    /// Shows what has come since, without waiting.
+    ///
+    /// # Errors
+    /// Where the broker fails.
+    pub fn news(&mut self, mut see: impl FnMut(&BorrowedMessage<'_>)) -> Result<(), StreamError> {
+        while self.step(Duration::ZERO, &mut see)? {}
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        wait: Duration,
+        see: &mut impl FnMut(&BorrowedMessage<'_>),
+    ) -> Result<bool, StreamError> {
+        match self.consumer.poll(wait) {
+            None => Ok(false),
+            Some(Ok(message)) => {
+                if let Some((next, _)) = self.left.get_mut(&message.partition()) {
+                    *next = message.offset() + 1;
+                }
+                see(&message);
+                Ok(true)
+            }
+            // Compaction may have taken the last records: the end is where nothing more comes.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                if let Some((next, end)) = self.left.get_mut(&partition) {
+                    *next = (*next).max(*end);
+                }
+                Ok(true)
+            }
+            Some(Err(source)) => Err(StreamError::Client {
+                doing: "read a topic",
+                source,
+            }),
+        }
+    }
+}

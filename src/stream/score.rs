@@ -1,0 +1,187 @@
+//! Scoring: the log through the engine, effects to their topics, commits after acknowledgement.
+//!
+//! One thread polls and routes to the hands; each hand owns shards. Taking over and leaving a
+//! partition happen here, between two polls: the client waits for us. What a record means is the
+//! shard's business.
+
+use crate::config::Config;
+use crate::engine::prepared::Prepared;
+use crate::stream::StreamError;
+use crate::stream::client::{self, Troubles};
+use crate::stream::desk::{BATCH, Desk};
+use crate::stream::hand::{Ground, Hand, Said, Snapshot, Task};
+use crate::stream::keep::{Committed, keep};
+use crate::stream::send::Sender;
+use crate::stream::shard::{Bench, Names};
+use crate::stream::vault::Vault;
+use crate::telemetry::{Metrics, Readiness};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Batches on their way to one hand: enough to keep it busy, few enough to bound memory.
+const WAITING: usize = 16;
+
+/// What scoring needs from the rest of the process.
+#[derive(Debug, Clone)]
+pub struct Needs {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The rule book until the log names one.
+    pub prepared: Arc<Prepared>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Whether we are ready.
+    pub readiness: Arc<Readiness>,
+    /// The way to the broker.
+    pub sender: Sender,
+    /// Set when the process is to end.
+    pub stop: Arc<AtomicBool>,
+    /// Where our HTTP answers, for the announcement.
+    pub http: String,
+}
+
+/// A change of what we own.
+#[derive(Debug)]
+pub enum Change {
+    /// These are ours from now on.
+    Assign(Vec<i32>),
+    /// These are no longer; true where they were lost already.
+    Revoke(Vec<i32>, bool),
+}
+
+/// What the client tells us between polls.
+#[derive(Debug, Default)]
+pub struct Ear {
+    changes: Mutex<VecDeque<Change>>,
+    /// What is committed.
+    pub committed: Arc<Committed>,
+    /// What the connection met.
+    pub troubles: Troubles,
+}
+
+impl Ear {
+    /// The oldest change that was not carried out.
+    pub fn next_change(&self) -> Option<Change> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.pop_front()
+    }
+}
+
+impl ClientContext for Ear {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        client::log(level, fac, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.troubles.note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Ear {
+    /// Only notes the change: it is carried out between two polls, and the client waits for it.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let partitions = list.elements().iter().map(|e| e.partition()).collect();
+        let change = if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            Change::Assign(partitions)
+        } else {
+            Change::Revoke(partitions, consumer.assignment_lost())
+        };
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.push_back(change);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => {
+                for element in offsets.elements() {
+                    if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
+                        self.committed.set(element.partition(), offset);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a commit was refused; what follows it will repeat it"),
+        }
+    }
+}
+
+/// Scores until told to stop.
+///
+/// # Errors
+/// Where the work cannot go on without loss; the text says what to do.
+pub fn run(needs: &Needs) -> Result<(), StreamError> {
+    let config = &needs.config;
+    let vault = Arc::new(Vault::open(config)?);
+    let ear = Ear::default();
+    let committed = Arc::clone(&ear.committed);
+    let consumer: BaseConsumer<Ear> = client::group(config, "score")?
+        .create_with_context(ear)
+        .map_err(StreamError::client("set up the log's consumer"))?;
+    consumer
+        .subscribe(&[&config.topics.log])
+        .map_err(StreamError::client("subscribe to the log"))?;
+    let (snapshots, to_keep) = sync_channel::<Snapshot>(1);
+    let ground = Ground {
+        prepared: Arc::clone(&needs.prepared),
+        library: Arc::default(),
+        vault: Arc::clone(&vault),
+        metrics: Arc::clone(&needs.metrics),
+        start: config.run.start,
+        group: format!("{}-score", config.run.group),
+        every: config.checkpoint.every,
+        snapshots,
+    };
+    let names = Arc::new(Names {
+        log: config.topics.log.clone(),
+        decisions: config.topics.decisions.clone(),
+        alerts: config.topics.alerts.clone(),
+        holds: config.topics.holds.clone(),
+        dead_letters: config.topics.dead_letters.clone(),
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| keep(&to_keep, &vault, &committed, &needs.metrics, &needs.readiness));
+        let ground = ground;
+        let result = std::thread::scope(|inner| {
+            let (say, said) = sync_channel(WAITING);
+            let mut crew = Vec::new();
+            for _ in 0..config.run.threads.max(1) {
+                let (tasks, queue) = sync_channel::<Task<'_>>(WAITING);
+                let bench = Bench::new(&names, &needs.sender, &ground.library, config.run.accept_loss);
+                let hand = Hand::new(&ground, bench);
+                let say: SyncSender<Said> = say.clone();
+                inner.spawn(move || hand.work(&queue, &say));
+                crew.push(Post {
+                    tasks,
+                    batch: Vec::with_capacity(BATCH),
+                    held: VecDeque::new(),
+                });
+            }
+            Desk::new(needs, &consumer, &committed, &vault, crew, said).and_then(Desk::turn)
+        });
+        committed.over.store(true, Ordering::Relaxed);
+        drop(ground);
+        result
+    })
+}
+
+/// The way to one hand.
+pub struct Post<'m> {
+    /// Its tasks.
+    pub tasks: SyncSender<Task<'m>>,
+    /// Records for it.
+    pub batch: Vec<BorrowedMessage<'m>>,
+    /// Batches that found its queue full; its partitions are paused while there are any.
+    pub held: VecDeque<Vec<BorrowedMessage<'m>>>,
+}
