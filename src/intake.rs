@@ -38,7 +38,10 @@ impl Intake {
 
     /// The bindings made since the last time, in order.
     pub fn take_journal(&mut self) -> Vec<(Fingerprint, Box<str>)> {
-        self.journal.as_mut().map(std::mem::take).unwrap_or_default()
+        self.journal
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Takes up a binding made elsewhere.

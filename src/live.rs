@@ -67,7 +67,9 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         config.run.roles.contains(&Role::Intake),
         config.run.roles.contains(&Role::Score),
     );
-    parts.readiness.unmet("started", "the monitor is starting".to_owned());
+    parts
+        .readiness
+        .unmet("started", "the monitor is starting".to_owned());
     let served = http::serve(
         config.http.listen,
         Limits::default(),
@@ -125,7 +127,9 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         version: prepared.version.to_string(),
     };
     let result = watch.until_over(signals, &ends);
-    parts.readiness.unmet("started", "the monitor is ending".to_owned());
+    parts
+        .readiness
+        .unmet("started", "the monitor is ending".to_owned());
     stop.store(true, Ordering::Relaxed);
     for thread in threads {
         if thread.join().is_err() {
@@ -197,7 +201,10 @@ impl Watch<'_> {
         match rulebook::chosen(self.rules) {
             Err(problems) => {
                 self.metrics.rulebook_reloads.add("refused", 1);
-                tracing::error!("the new rule book is refused, `{}` stays in force:\n{problems}", self.version);
+                tracing::error!(
+                    "the new rule book is refused, `{}` stays in force:\n{problems}",
+                    self.version
+                );
             }
             Ok(loaded) => {
                 let record = book::write(&loaded);

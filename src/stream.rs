@@ -17,8 +17,8 @@ pub mod letters;
 pub mod merge;
 pub mod owners;
 pub mod reader;
-pub mod redrive;
 pub mod records;
+pub mod redrive;
 pub mod score;
 pub mod send;
 pub mod shard;
@@ -155,9 +155,7 @@ pub enum StreamError {
         source: KafkaError,
     },
     /// The port for `/livez`, `/readyz` and `/metrics`.
-    #[error(
-        "{0}\n  = help: free the port, or name another address as `http.listen`"
-    )]
+    #[error("{0}\n  = help: free the port, or name another address as `http.listen`")]
     Port(String),
     /// A thread could not be had, or ended before its time.
     #[error("a scoring thread stopped unexpectedly: {0}")]

@@ -188,7 +188,11 @@ pub fn topics(options: &Topics, out: &mut dyn Write, err: &mut dyn Write) -> io:
             Err(error) => return said(Err(error), err),
         }
     } else if !missing.is_empty() {
-        writeln!(out, "{} missing; create with `varsel topics --apply`", missing.len())?;
+        writeln!(
+            out,
+            "{} missing; create with `varsel topics --apply`",
+            missing.len()
+        )?;
     }
     if there.contains_key(&config.topics.log) {
         return said(topics::check_partitions(&config, &there).map(drop), err);
@@ -212,11 +216,19 @@ pub fn dead_letters(what: &Letters, out: &mut dyn Write, err: &mut dyn Write) ->
     if let Some(reason) = &some.reason {
         open.retain(|letter| letter.reason == *reason);
     }
-    open.truncate(some.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX));
+    open.truncate(
+        some.limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX),
+    );
     match what {
         Letters::List(_) => {
             for letter in &open {
-                let masked = if letter.masked { " (a card number was masked)" } else { "" };
+                let masked = if letter.masked {
+                    " (a card number was masked)"
+                } else {
+                    ""
+                };
                 writeln!(
                     out,
                     "{}  {}  {}: {}{masked}",

@@ -169,10 +169,7 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
     ) -> Self {
         sheet.known.entry(name).or_default();
         let item = document.get(name);
-        let head = document
-            .as_table()
-            .key(name)
-            .and_then(toml_edit::Key::span);
+        let head = document.as_table().key(name).and_then(toml_edit::Key::span);
         let table = item.and_then(Item::as_table_like);
         if let (Some(item), None) = (item, table) {
             let at = item.span().or_else(|| head.clone()).unwrap_or_default();
@@ -302,7 +299,8 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
             show_duration(i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX))
         };
         let bounds = format!("{} to {}", shown(*range.start()), shown(*range.end()));
-        let help = format!("write a number and a unit, `\"30s\"`, `\"10m\"` or `\"14d\"`: {bounds}");
+        let help =
+            format!("write a number and a unit, `\"30s\"`, `\"10m\"` or `\"14d\"`: {bounds}");
         let Some(text) = item.as_str() else {
             self.wrong(key, at, item, "a span of time as text", &help);
             return default;
@@ -312,8 +310,7 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
             self.sheet.fault(at, message, Some(&help));
             return default;
         };
-        let allowed =
-            Duration::from_secs(*range.start())..=Duration::from_secs(*range.end());
+        let allowed = Duration::from_secs(*range.start())..=Duration::from_secs(*range.end());
         match u64::try_from(span).map(Duration::from_millis) {
             Ok(span) if allowed.contains(&span) => span,
             Ok(_) | Err(_) => {
@@ -348,11 +345,7 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
             });
         }
         let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-        let message = format!(
-            "`{key}` is `{}`, it can be {}",
-            given.value,
-            all.join(", ")
-        );
+        let message = format!("`{key}` is `{}`, it can be {}", given.value, all.join(", "));
         let near = closest(given.value, words.iter().map(|(word, _)| *word));
         let help = near.map(|near| format!("did you mean `{near}`?"));
         self.sheet.fault(given.at.clone(), message, help.as_deref());

@@ -66,9 +66,15 @@ pub fn default_for(bootstrap: &str) -> Config {
             sasl: None,
         },
         topics: Topics {
-            sources: ["authorizations", "threeds", "eid", "cardholders", "dispositions"]
-                .map(|name| format!("bank.{name}"))
-                .into(),
+            sources: [
+                "authorizations",
+                "threeds",
+                "eid",
+                "cardholders",
+                "dispositions",
+            ]
+            .map(|name| format!("bank.{name}"))
+            .into(),
             log: "varsel.log".to_owned(),
             decisions: "varsel.decisions".to_owned(),
             alerts: "varsel.alerts".to_owned(),
@@ -157,12 +163,16 @@ fn kafka(sheet: &mut Sheet<'_>, document: &Document<String>, kafka: &mut Kafka) 
         let help = "write `bootstrap = \"host:9092\"` under `[kafka]`";
         match part.head.clone() {
             Some(head) => part.fault(head, "`kafka.bootstrap` is missing", help),
-            None => part.sheet.fault_of_file("`kafka.bootstrap` is missing", help),
+            None => part
+                .sheet
+                .fault_of_file("`kafka.bootstrap` is missing", help),
         }
     }
     let protocol = part.word("protocol", &PROTOCOLS);
     let is_known = protocol.is_some() || part.key("protocol").is_none();
-    kafka.protocol = protocol.as_ref().map_or(kafka.protocol, |given| given.value);
+    kafka.protocol = protocol
+        .as_ref()
+        .map_or(kafka.protocol, |given| given.value);
     let place = protocol.map(|given| given.at);
     tls(&mut part, is_known, kafka);
     sasl(&mut part, is_known, place, kafka);
@@ -174,9 +184,9 @@ fn brokers(part: &mut Part<'_, '_, '_>, given: &Given<&str>) -> String {
         let at = within(given, broker);
         let is_host = |host: &str| {
             !host.is_empty()
-                && host
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'))
+                && host.chars().all(|c| {
+                    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']')
+                })
         };
         let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
         match broker.rsplit_once(':') {
@@ -206,7 +216,10 @@ fn within(given: &Given<&str>, piece: &str) -> Range<usize> {
         return given.at.clone();
     }
     // `piece` is a slice of the text: its address tells its place even where the same words stand twice.
-    let offset = piece.as_ptr().addr().wrapping_sub(given.value.as_ptr().addr());
+    let offset = piece
+        .as_ptr()
+        .addr()
+        .wrapping_sub(given.value.as_ptr().addr());
     if offset > given.value.len() {
         return given.at.clone();
     }
@@ -255,7 +268,13 @@ fn sasl(
     protocol_at: Option<Range<usize>>,
     kafka: &mut Kafka,
 ) {
-    let names = ["mechanism", "username", "password_file", "password_env", "password"];
+    let names = [
+        "mechanism",
+        "username",
+        "password_file",
+        "password_env",
+        "password",
+    ];
     let places = names.map(|name| part.key(name));
     let mechanism = part.word("mechanism", &MECHANISMS);
     let username = part.text("username").map(|given| given.value.to_owned());
@@ -277,7 +296,11 @@ fn sasl(
     let [mechanism_at, username_at, file_at, env_at, literal_at] = places;
     let has_password = file_at.or(env_at).or(literal_at);
     let wanted = [
-        (mechanism_at, "mechanism", "write `mechanism = \"scram-sha-512\"`"),
+        (
+            mechanism_at,
+            "mechanism",
+            "write `mechanism = \"scram-sha-512\"`",
+        ),
         (username_at, "username", "write `username = \"…\"`"),
         (
             has_password,
@@ -287,7 +310,11 @@ fn sasl(
     ];
     for (_, name, help) in wanted.into_iter().filter(|(given, _, _)| given.is_none()) {
         if !part.sheet.torn {
-            part.fault(at.clone(), format!("`{name}` is missing for this protocol"), help);
+            part.fault(
+                at.clone(),
+                format!("`{name}` is missing for this protocol"),
+                help,
+            );
         }
     }
     if let (Some(mechanism), Some(username), Some(password)) = (mechanism, username, password) {
@@ -301,7 +328,8 @@ fn sasl(
 
 fn password(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
     if let Some(at) = part.key("password") {
-        let message = "`password` stands in the configuration, where anyone who sees it can read it";
+        let message =
+            "`password` stands in the configuration, where anyone who sees it can read it";
         let help = "put it into a file and name that with `password_file`, or a variable of the environment with `password_env`; then change it";
         part.fault(at, message, help);
     }
@@ -324,9 +352,13 @@ fn password(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
         let mut problem = part.sheet.place(env.at);
         let value = problem.source.find('=').map_or(0, |equals| equals + 1);
         veil(&mut problem, value);
-        problem.message = "`password_env` is no name of a variable: letters A to Z, digits and `_`".to_owned();
-        part.sheet
-            .push(problem.with_help("write `password_env = \"VARSEL_KAFKA_PASSWORD\"` and set that variable"));
+        problem.message =
+            "`password_env` is no name of a variable: letters A to Z, digits and `_`".to_owned();
+        part.sheet.push(
+            problem.with_help(
+                "write `password_env = \"VARSEL_KAFKA_PASSWORD\"` and set that variable",
+            ),
+        );
         return None;
     }
     Some(SecretSource {
@@ -347,10 +379,24 @@ fn topics(sheet: &mut Sheet<'_>, document: &Document<String>, topics: &mut Topic
             );
             part.fault(given.at, message, "name the topics of the bank");
         }
-        topics.sources = given.value.iter().map(|source| source.value.to_owned()).collect();
-        places.extend(given.value.iter().map(|source| ("sources".to_owned(), owned(source))));
+        topics.sources = given
+            .value
+            .iter()
+            .map(|source| source.value.to_owned())
+            .collect();
+        places.extend(
+            given
+                .value
+                .iter()
+                .map(|source| ("sources".to_owned(), owned(source))),
+        );
     } else {
-        taken.extend(topics.sources.iter().map(|name| (name.clone(), "sources".to_owned())));
+        taken.extend(
+            topics
+                .sources
+                .iter()
+                .map(|name| (name.clone(), "sources".to_owned())),
+        );
     }
     for (key, name) in [
         ("log", &mut topics.log),
@@ -400,7 +446,8 @@ fn check_name(part: &mut Part<'_, '_, '_>, given: &Given<String>, what: &str, mo
     let is_fine = name.len() <= most && name.chars().all(in_name) && name != "." && name != "..";
     if !is_fine {
         let message = format!("`{name}` is no name of a {what}");
-        let help = format!("1 to {most} of the letters a to z and A to Z, digits, `.`, `_` and `-`");
+        let help =
+            format!("1 to {most} of the letters a to z and A to Z, digits, `.`, `_` and `-`");
         part.fault(given.at.clone(), message, &help);
     }
 }
@@ -421,7 +468,9 @@ fn run(sheet: &mut Sheet<'_>, document: &Document<String>, run: &mut Run) {
     }
     run.static_membership = part.flag("static_membership", run.static_membership);
     run.session_timeout = part.span("session_timeout", 6..=30 * MINUTE, run.session_timeout);
-    run.start = part.word("start", &STARTS).map_or(run.start, |given| given.value);
+    run.start = part
+        .word("start", &STARTS)
+        .map_or(run.start, |given| given.value);
     run.threads = usize::try_from(part.number("threads", 1..=64, 2)).unwrap_or(run.threads);
     run.accept_loss = part.flag("accept_loss", run.accept_loss);
 }
@@ -430,12 +479,20 @@ fn roles(part: &mut Part<'_, '_, '_>, given: &Given<Vec<Given<&str>>>) -> BTreeS
     let mut roles = BTreeSet::new();
     if given.value.is_empty() {
         let help = "write `roles = [\"intake\", \"score\"]`, or one of them";
-        part.fault(given.at.clone(), "`roles` is empty, and there is nothing to do", help);
+        part.fault(
+            given.at.clone(),
+            "`roles` is empty, and there is nothing to do",
+            help,
+        );
     }
     for word in &given.value {
         if ROLES_TO_COME.contains(&word.value) {
             let message = format!("the role `{}` is not there yet", word.value);
-            part.fault(word.at.clone(), message, "today there are `intake` and `score`");
+            part.fault(
+                word.at.clone(),
+                message,
+                "today there are `intake` and `score`",
+            );
         } else if let Some(role) = part.one_of("roles", word, &ROLES)
             && !roles.insert(role.value)
         {
@@ -489,10 +546,16 @@ fn place(part: &mut Part<'_, '_, '_>, given: Given<&str>) -> Option<Place> {
         return None;
     }
     match scheme {
-        "file" if rest.starts_with('/') && rest.len() > 1 => Some(Place::Folder(PathBuf::from(rest))),
+        "file" if rest.starts_with('/') && rest.len() > 1 => {
+            Some(Place::Folder(PathBuf::from(rest)))
+        }
         "file" => {
             let message = format!("`{}` names no folder of this machine", given.value);
-            part.fault(given.at, message, "write three slashes: `file:///var/lib/varsel`");
+            part.fault(
+                given.at,
+                message,
+                "write three slashes: `file:///var/lib/varsel`",
+            );
             None
         }
         "s3" if is_bucket(authority) => Some(Place::Bucket {
@@ -501,7 +564,11 @@ fn place(part: &mut Part<'_, '_, '_>, given: Given<&str>) -> Option<Place> {
         }),
         "s3" => {
             let message = format!("`{authority}` is no name of a bucket");
-            part.fault(given.at, message, "3 to 63 of the letters a to z, digits, `.` and `-`: `s3://bucket/prefix`");
+            part.fault(
+                given.at,
+                message,
+                "3 to 63 of the letters a to z, digits, `.` and `-`: `s3://bucket/prefix`",
+            );
             None
         }
         _ => {
@@ -537,6 +604,10 @@ fn edges(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config
     config.bounds.in_flight = usize::try_from(in_flight).unwrap_or(config.bounds.in_flight);
     let mut part = Part::open(sheet, document, "log");
     let log = &mut config.log;
-    log.level = part.word("level", &LEVELS).map_or(log.level, |given| given.value);
-    log.format = part.word("format", &FORMATS).map_or(log.format, |given| given.value);
+    log.level = part
+        .word("level", &LEVELS)
+        .map_or(log.level, |given| given.value);
+    log.format = part
+        .word("format", &FORMATS)
+        .map_or(log.format, |given| given.value);
 }

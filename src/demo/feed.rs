@@ -91,7 +91,9 @@ impl Feed {
         let first = self.case.front().map(|(_, at_ms)| *at_ms);
         let other = self.people.peek().map(|simulated| simulated.at_ms);
         match (first, other) {
-            (Some(case), Some(other)) if case <= other => self.case.pop_front().map(|(next, _)| next),
+            (Some(case), Some(other)) if case <= other => {
+                self.case.pop_front().map(|(next, _)| next)
+            }
             (Some(_), None) => self.case.pop_front().map(|(next, _)| next),
             (_, Some(_)) => self.people.next().map(of_population),
             (None, None) => None,
@@ -112,7 +114,12 @@ impl Feed {
             Topic::Dispositions => 4,
         };
         let parcel = Parcel {
-            topic: self.config.topics.sources.get(topic).map_or("", String::as_str),
+            topic: self
+                .config
+                .topics
+                .sources
+                .get(topic)
+                .map_or("", String::as_str),
             partition: None,
             key: next.key.as_bytes(),
             value: &next.line,

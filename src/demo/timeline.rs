@@ -67,14 +67,18 @@ impl Timeline {
     pub fn keep_up(&mut self) -> Result<(), DemoError> {
         let (decided, news, seen) = (&mut self.decided, &mut self.news, &mut self.seen);
         self.decisions.news(|message| {
-            let Some(value) = json(message.payload()) else { return };
+            let Some(value) = json(message.payload()) else {
+                return;
+            };
             *seen.decisions.entry(word(&value, "action")).or_default() += 1;
             if message.key() == Some(WHO.as_bytes()) {
                 decided.insert(word(&value, "event"), value);
             }
         })?;
         self.alerts.news(|message| {
-            let Some(value) = json(message.payload()) else { return };
+            let Some(value) = json(message.payload()) else {
+                return;
+            };
             if word(&value, "status") == "open" {
                 *seen.alerts.entry(word(&value, "severity")).or_default() += 1;
             }
@@ -83,7 +87,9 @@ impl Timeline {
             }
         })?;
         self.holds.news(|message| {
-            let Some(value) = json(message.payload()) else { return };
+            let Some(value) = json(message.payload()) else {
+                return;
+            };
             seen.holds += u64::from(word(&value, "state") == "requested");
             if word(&value, "cardholder") == WHO {
                 news.push(("hold", value));
@@ -139,7 +145,10 @@ impl Timeline {
     ) -> Result<(), DemoError> {
         self.keep_up()?;
         let list = |counts: &BTreeMap<String, u64>| {
-            let words: Vec<String> = counts.iter().map(|(word, n)| format!("{n} {word}")).collect();
+            let words: Vec<String> = counts
+                .iter()
+                .map(|(word, n)| format!("{n} {word}"))
+                .collect();
             words.join(", ")
         };
         writeln!(
@@ -164,11 +173,18 @@ fn json(payload: Option<&[u8]>) -> Option<Value> {
 }
 
 fn word(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn time(at_ms: i64) -> String {
-    rfc3339(at_ms).get(..19).unwrap_or_default().replace('T', " ")
+    rfc3339(at_ms)
+        .get(..19)
+        .unwrap_or_default()
+        .replace('T', " ")
 }
 
 /// Minor units as people read them.
@@ -214,7 +230,12 @@ fn attempt(event: &Told, decision: &Value, out: &mut dyn Write) -> std::io::Resu
         time(event.at_ms),
         event.kind,
     )?;
-    for reason in decision.get("reasons").and_then(Value::as_array).into_iter().flatten() {
+    for reason in decision
+        .get("reasons")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         writeln!(out, "{:21}because {}", "", word(reason, "text"))?;
     }
     Ok(())
@@ -243,6 +264,9 @@ fn hold(hold: &Value, out: &mut dyn Write) -> std::io::Result<()> {
         "",
         word(hold, "kind"),
         word(hold, "state"),
-        word(hold, "until").get(..16).unwrap_or_default().replace('T', " "),
+        word(hold, "until")
+            .get(..16)
+            .unwrap_or_default()
+            .replace('T', " "),
     )
 }

@@ -134,7 +134,9 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
 pub fn adopt(intake: &mut Intake, message: &BorrowedMessage<'_>) {
     let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
     let card = key.and_then(|key| u64::from_str_radix(key, 16).ok());
-    let bound = message.payload().and_then(|value| serde_json::from_slice::<Bound>(value).ok());
+    let bound = message
+        .payload()
+        .and_then(|value| serde_json::from_slice::<Bound>(value).ok());
     if let (Some(card), Some(bound)) = (card, bound) {
         intake.adopt(Fingerprint(card), &bound.cardholder);
     }
@@ -150,7 +152,11 @@ pub fn headers(event: &Event, position: &[u8], trace: Option<&[u8]>, now_ms: i64
         headers = records::with(headers, records::HOLDER, b"card");
     }
     if event.place != Place::default() {
-        headers = records::with(headers, records::PLACE, records::write_place(event.place).as_bytes());
+        headers = records::with(
+            headers,
+            records::PLACE,
+            records::write_place(event.place).as_bytes(),
+        );
     }
     if event.received_at_ms.is_none() {
         headers = records::with(headers, records::RECEIVED, now_ms.to_string().as_bytes());

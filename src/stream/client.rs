@@ -113,8 +113,14 @@ pub fn base(config: &Config) -> Result<ClientConfig, StreamError> {
     }
     if let Some(certificate) = &kafka.certificate {
         client
-            .set("ssl.certificate.location", certificate.cert_file.display().to_string())
-            .set("ssl.key.location", certificate.key_file.display().to_string());
+            .set(
+                "ssl.certificate.location",
+                certificate.cert_file.display().to_string(),
+            )
+            .set(
+                "ssl.key.location",
+                certificate.key_file.display().to_string(),
+            );
     }
     if let Some(sasl) = &kafka.sasl {
         let password = sasl.password.read().map_err(StreamError::Password)?;
@@ -188,7 +194,10 @@ pub fn producer(config: &Config) -> Result<ClientConfig, StreamError> {
         .set("linger.ms", "1")
         .set("message.timeout.ms", "0")
         .set("message.max.bytes", MAX_RECORD_BYTES)
-        .set("queue.buffering.max.messages", config.bounds.in_flight.to_string())
+        .set(
+            "queue.buffering.max.messages",
+            config.bounds.in_flight.to_string(),
+        )
         .set("queue.buffering.max.kbytes", "262144")
         .set("batch.num.messages", "10000")
         .set("allow.auto.create.topics", "false");

@@ -79,7 +79,10 @@ impl<'m> Desk<'m> {
         crew: Vec<Post<'m>>,
         said: Receiver<Said>,
     ) -> Result<Self, StreamError> {
-        needs.readiness.unmet("assigned", "no partition of the log is assigned yet".to_owned());
+        needs.readiness.unmet(
+            "assigned",
+            "no partition of the log is assigned yet".to_owned(),
+        );
         Ok(Self {
             needs,
             consumer,
@@ -281,7 +284,9 @@ impl<'m> Desk<'m> {
             let post = self.post_of(*partition);
             self.order(post, Task::Take(taking))?;
         }
-        self.needs.readiness.unmet("restored", "partitions are being restored".to_owned());
+        self.needs
+            .readiness
+            .unmet("restored", "partitions are being restored".to_owned());
         Ok(())
     }
 
@@ -344,7 +349,8 @@ impl<'m> Desk<'m> {
                 sent: -1,
             };
             self.owned.insert(partition, owned);
-            self.owners.announce(partition, &self.needs.prepared.version)?;
+            self.owners
+                .announce(partition, &self.needs.prepared.version)?;
         }
         self.consumer
             .incremental_assign(&list)
@@ -355,11 +361,7 @@ impl<'m> Desk<'m> {
             let ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
             metrics.rebalance_ms.store(ms, Ordering::Relaxed);
             metrics.rebalances.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(
-                partitions = self.owned.len(),
-                ms,
-                "partitions are assigned"
-            );
+            tracing::info!(partitions = self.owned.len(), ms, "partitions are assigned");
         }
         Ok(())
     }
@@ -441,7 +443,10 @@ impl<'m> Desk<'m> {
             match self.vault.put(partition, next, snapshot.bytes.into()) {
                 Ok(()) => self.needs.metrics.saved(partition, clock::now_ms()),
                 Err(error) => {
-                    self.needs.metrics.checkpoint_failures.fetch_add(1, Ordering::Relaxed);
+                    self.needs
+                        .metrics
+                        .checkpoint_failures
+                        .fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, "the last checkpoint is not kept; the log's tail replaces it");
                 }
             }
@@ -492,16 +497,27 @@ impl<'m> Desk<'m> {
         } else {
             ready.met("assigned");
         }
-        let behind: i64 = self.owned.values().map(|owned| (owned.goal - owned.next).max(0)).sum();
+        let behind: i64 = self
+            .owned
+            .values()
+            .map(|owned| (owned.goal - owned.next).max(0))
+            .sum();
         if behind > 0 || !self.coming.is_empty() {
-            ready.unmet("restored", format!("{behind} records of the log are still to be read again"));
+            ready.unmet(
+                "restored",
+                format!("{behind} records of the log are still to be read again"),
+            );
         } else {
             ready.met("restored");
         }
         let metrics = &self.needs.metrics;
         let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
-        metrics.effects_in_flight.store(number(self.needs.sender.in_flight()), Ordering::Relaxed);
-        metrics.partitions_owned.store(number(self.owned.len()), Ordering::Relaxed);
+        metrics
+            .effects_in_flight
+            .store(number(self.needs.sender.in_flight()), Ordering::Relaxed);
+        metrics
+            .partitions_owned
+            .store(number(self.owned.len()), Ordering::Relaxed);
     }
 
     /// Looks at the log's ends: lag, and whether the log is still the one that we know.
@@ -509,13 +525,18 @@ impl<'m> Desk<'m> {
         let now_ms = clock::now_ms();
         let mut oldest_ms = 0;
         for (partition, owned) in &self.owned {
-            let ends = self.consumer.fetch_watermarks(self.topic, *partition, Duration::from_millis(500));
+            let ends =
+                self.consumer
+                    .fetch_watermarks(self.topic, *partition, Duration::from_millis(500));
             let Ok((low, high)) = ends else {
                 continue;
             };
             let lag = (high - owned.next).max(0);
             let labels = [self.topic, &partition.to_string()];
-            self.needs.metrics.lag_records.set(&labels, lag.unsigned_abs());
+            self.needs
+                .metrics
+                .lag_records
+                .set(&labels, lag.unsigned_abs());
             if lag > 0 && owned.newest_ms > 0 {
                 oldest_ms = oldest_ms.max(now_ms - owned.newest_ms);
             }
@@ -523,11 +544,19 @@ impl<'m> Desk<'m> {
                 return Err(StreamError::OtherLog {
                     topic: self.topic.to_owned(),
                     partition: *partition,
-                    what: format!("we have read up to offset {} and it ends at {high}", owned.next),
+                    what: format!(
+                        "we have read up to offset {} and it ends at {high}",
+                        owned.next
+                    ),
                 });
             }
             if owned.next < low {
-                tracing::warn!(partition, low, next = owned.next, "the log's beginning has passed us");
+                tracing::warn!(
+                    partition,
+                    low,
+                    next = owned.next,
+                    "the log's beginning has passed us"
+                );
             }
         }
         let bound = self.needs.config.bounds.lag_ready;
@@ -540,7 +569,9 @@ impl<'m> Desk<'m> {
         }
         match self.consumer.context().troubles.last() {
             Some((RDKafkaErrorCode::AllBrokersDown, reason)) => {
-                let up = self.consumer.fetch_metadata(Some(self.topic), Duration::from_millis(200));
+                let up = self
+                    .consumer
+                    .fetch_metadata(Some(self.topic), Duration::from_millis(200));
                 match up {
                     Ok(_) => self.consumer.context().troubles.clear(),
                     Err(_) => self.needs.readiness.unmet("kafka", reason),
@@ -558,13 +589,15 @@ impl<'m> Desk<'m> {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.out_of_range()
             }
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition) => {
-                Err(StreamError::OtherLog {
-                    topic: self.topic.to_owned(),
-                    partition: self.owned.keys().next().copied().unwrap_or(0),
-                    what: "the topic was removed".to_owned(),
-                })
-            }
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition,
+            ) => Err(StreamError::OtherLog {
+                topic: self.topic.to_owned(),
+                partition: self.owned.keys().next().copied().unwrap_or(0),
+                what: "the topic was removed".to_owned(),
+            }),
             Some(RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::Fatal) => {
                 Err(StreamError::Conflict {
                     group: format!("{}-score", self.needs.config.run.group),
@@ -591,7 +624,10 @@ impl<'m> Desk<'m> {
                 return Err(StreamError::OtherLog {
                     topic: self.topic.to_owned(),
                     partition: *partition,
-                    what: format!("we have read up to offset {} and it ends at {high}", owned.next),
+                    what: format!(
+                        "we have read up to offset {} and it ends at {high}",
+                        owned.next
+                    ),
                 });
             }
             if owned.next >= low {
@@ -604,7 +640,10 @@ impl<'m> Desk<'m> {
                 to: low - 1,
                 why: "removed before we had read them",
             };
-            self.needs.metrics.lost_ranges.fetch_add(1, Ordering::Relaxed);
+            self.needs
+                .metrics
+                .lost_ranges
+                .fetch_add(1, Ordering::Relaxed);
             if !self.needs.config.run.accept_loss {
                 return Err(gap);
             }

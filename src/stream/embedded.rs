@@ -28,7 +28,8 @@ impl Embedded {
     /// # Errors
     /// Where the client library cannot start one.
     pub fn start() -> Result<(Self, Config), StreamError> {
-        let cluster = MockCluster::new(1).map_err(StreamError::client("start the embedded broker"))?;
+        let cluster =
+            MockCluster::new(1).map_err(StreamError::client("start the embedded broker"))?;
         let mut config = Config::default_for(&cluster.bootstrap_servers());
         config.topics.partitions = PARTITIONS;
         for topic in topics::wanted(&config) {

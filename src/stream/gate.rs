@@ -153,12 +153,20 @@ impl<'m> Gate<'m> {
     }
 
     fn topic(&self, lane: Lane) -> &'m str {
-        self.needs.config.topics.sources.get(lane.0).map_or("", String::as_str)
+        self.needs
+            .config
+            .topics
+            .sources
+            .get(lane.0)
+            .map_or("", String::as_str)
     }
 
     fn lane(&self, topic: &str, partition: i32) -> Lane {
         let sources = &self.needs.config.topics.sources;
-        let place = sources.iter().position(|name| name == topic).unwrap_or(usize::MAX);
+        let place = sources
+            .iter()
+            .position(|name| name == topic)
+            .unwrap_or(usize::MAX);
         (place, partition)
     }
 
@@ -305,7 +313,9 @@ impl<'m> Gate<'m> {
             Err(reject) => {
                 self.needs.metrics.rejects.add(reject.code, 1);
                 let letter = letters::letter(&message, &reject);
-                self.needs.sender.send(letter.parcel(&topics.dead_letters), ticket)?;
+                self.needs
+                    .sender
+                    .send(letter.parcel(&topics.dead_letters), ticket)?;
             }
             Ok(event) => {
                 let position =
@@ -315,7 +325,12 @@ impl<'m> Gate<'m> {
                     partition: None,
                     key: event.cardholder().as_bytes(),
                     value: message.payload().unwrap_or_default(),
-                    headers: Some(headers(&event, position.as_bytes(), records::trace(&message), now_ms)),
+                    headers: Some(headers(
+                        &event,
+                        position.as_bytes(),
+                        records::trace(&message),
+                        now_ms,
+                    )),
                 };
                 self.needs.sender.send(parcel, ticket)?;
                 self.spare.push(event);
@@ -331,7 +346,10 @@ impl<'m> Gate<'m> {
     fn settle(&mut self, lanes: &[Lane]) -> Result<(), StreamError> {
         let watch = Stopwatch::start();
         let out = |trails: &BTreeMap<Lane, Trail>| {
-            lanes.iter().filter_map(|lane| trails.get(lane)).any(|trail| !trail.is_empty())
+            lanes
+                .iter()
+                .filter_map(|lane| trails.get(lane))
+                .any(|trail| !trail.is_empty())
         };
         while out(&self.trails) && watch.elapsed() < DRAIN {
             self.needs.sender.check()?;
@@ -343,7 +361,10 @@ impl<'m> Gate<'m> {
 
     fn commit(&mut self, mode: CommitMode) {
         let mut list = TopicPartitionList::new();
-        let minute = self.minute.map(|minute| minute.to_string()).unwrap_or_default();
+        let minute = self
+            .minute
+            .map(|minute| minute.to_string())
+            .unwrap_or_default();
         for (lane, trail) in &self.trails {
             let settled = trail.settled();
             let sent = self.sent.entry(*lane).or_insert(-1);
@@ -351,7 +372,13 @@ impl<'m> Gate<'m> {
                 continue;
             }
             *sent = settled;
-            let topic = self.needs.config.topics.sources.get(lane.0).map_or("", String::as_str);
+            let topic = self
+                .needs
+                .config
+                .topics
+                .sources
+                .get(lane.0)
+                .map_or("", String::as_str);
             let mut element = list.add_partition(topic, lane.1);
             element.set_metadata(minute.as_str());
             if let Err(error) = element.set_offset(Offset::Offset(settled)) {
@@ -457,7 +484,10 @@ impl<'m> Gate<'m> {
             to: low - 1,
             why: "the source begins after them",
         };
-        self.needs.metrics.lost_ranges.fetch_add(1, Ordering::Relaxed);
+        self.needs
+            .metrics
+            .lost_ranges
+            .fetch_add(1, Ordering::Relaxed);
         if !self.needs.config.run.accept_loss {
             return Err(gap);
         }
@@ -494,11 +524,16 @@ impl<'m> Gate<'m> {
         let lanes: Vec<(Lane, i64)> = self.merge.lanes().collect();
         for (lane, read) in lanes {
             let topic = self.topic(lane);
-            let ends = self.consumer.fetch_watermarks(topic, lane.1, Duration::from_millis(500));
+            let ends = self
+                .consumer
+                .fetch_watermarks(topic, lane.1, Duration::from_millis(500));
             if let Ok((_, high)) = ends {
                 self.merge.grown(lane, high);
                 let labels = [topic, &lane.1.to_string()];
-                self.needs.metrics.lag_records.set(&labels, (high - read).max(0).unsigned_abs());
+                self.needs
+                    .metrics
+                    .lag_records
+                    .set(&labels, (high - read).max(0).unsigned_abs());
             }
         }
     }
@@ -508,7 +543,11 @@ impl<'m> Gate<'m> {
         for lane in lanes {
             let waiting = self.merge.waiting(lane);
             let is_paused = self.paused.contains(&lane);
-            let wanted = if is_paused { waiting > LANE / 4 } else { waiting > LANE };
+            let wanted = if is_paused {
+                waiting > LANE / 4
+            } else {
+                waiting > LANE
+            };
             if wanted == is_paused {
                 continue;
             }

@@ -217,24 +217,33 @@ impl<'g> Hand<'g> {
             }
             let bytes = ground.vault.get(partition, offset)?;
             let perform_from = committed.unwrap_or(offset);
-            let restored =
-                Shard::restore(partition, &bytes, perform_from, &ground.prepared, &ground.library);
+            let restored = Shard::restore(
+                partition,
+                &bytes,
+                perform_from,
+                &ground.prepared,
+                &ground.library,
+            );
             match restored {
                 Ok(mut shard) => {
                     self.reach(&mut shard, low)?;
                     return Ok(shard);
                 }
                 Err(error) => {
-                    ground.metrics.checkpoint_fallbacks.fetch_add(1, Ordering::Relaxed);
+                    ground
+                        .metrics
+                        .checkpoint_fallbacks
+                        .fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, partition, offset, "a checkpoint is not usable; the one before it is taken");
                 }
             }
         }
         let Some(committed) = committed else {
-            let from = first_offset(ground.start, low, high).ok_or_else(|| StreamError::FirstStart {
-                topic: topic.clone(),
-                group: ground.group.clone(),
-            })?;
+            let from =
+                first_offset(ground.start, low, high).ok_or_else(|| StreamError::FirstStart {
+                    topic: topic.clone(),
+                    group: ground.group.clone(),
+                })?;
             return Ok(Shard::new(partition, from, from, &ground.prepared));
         };
         let mut shard = Shard::new(partition, 0, committed, &ground.prepared);
@@ -256,7 +265,10 @@ impl<'g> Hand<'g> {
             to: low - 1,
             why: "the log begins after them",
         };
-        self.ground.metrics.lost_ranges.fetch_add(1, Ordering::Relaxed);
+        self.ground
+            .metrics
+            .lost_ranges
+            .fetch_add(1, Ordering::Relaxed);
         if !self.bench.accept_loss {
             return Err(gap);
         }
@@ -315,7 +327,9 @@ fn add(metrics: &Metrics, tally: &Tally) {
     metrics.events.add("duplicate", tally.duplicates);
     metrics.events.add("repeat", tally.repeats);
     metrics.late.fetch_add(tally.late, Ordering::Relaxed);
-    metrics.unknown_codes.fetch_add(tally.unknown_codes, Ordering::Relaxed);
+    metrics
+        .unknown_codes
+        .fetch_add(tally.unknown_codes, Ordering::Relaxed);
     metrics.lost_ranges.fetch_add(tally.gaps, Ordering::Relaxed);
     for (action, count) in Advice::WORDS.iter().zip(tally.actions) {
         metrics.decisions.add(action, count);

@@ -48,7 +48,12 @@ pub fn letter(message: &BorrowedMessage<'_>, reject: &Reject) -> Letter {
     let (key, _) = mask(message.key().unwrap_or_default(), false);
     let position = records::position(message.topic(), message.partition(), message.offset());
     let mut headers = OwnedHeaders::new();
-    for header in message.headers().iter().flat_map(|h| h.iter()).take(MAX_HEADERS) {
+    for header in message
+        .headers()
+        .iter()
+        .flat_map(|h| h.iter())
+        .take(MAX_HEADERS)
+    {
         let value = header.value.unwrap_or_default();
         if value.len() <= MAX_HEADER_BYTES && !header.key.starts_with("varsel-") {
             headers = records::with(headers, header.key, &mask(value, false).0);
@@ -78,7 +83,12 @@ pub fn mask(bytes: &[u8], sure: bool) -> (Cow<'_, [u8]>, bool) {
     let mut masked = false;
     let mut at = 0;
     while at < bytes.len() {
-        let Some(start) = bytes.iter().skip(at).position(u8::is_ascii_digit).map(|p| at + p) else {
+        let Some(start) = bytes
+            .iter()
+            .skip(at)
+            .position(u8::is_ascii_digit)
+            .map(|p| at + p)
+        else {
             break;
         };
         let rest = bytes.get(start..).unwrap_or_default();
@@ -119,12 +129,18 @@ mod tests {
         let text = format!("{{\"card\":\"{}\",\"n\":1234}}", number());
         let (masked, was) = mask(text.as_bytes(), true);
         assert!(was);
-        assert_eq!(masked.as_ref(), b"{\"card\":\"XXXXXXXXXXXXXXXX\",\"n\":1234}");
+        assert_eq!(
+            masked.as_ref(),
+            b"{\"card\":\"XXXXXXXXXXXXXXXX\",\"n\":1234}"
+        );
     }
 
     #[test]
     fn no_pan_a_card_number_that_is_not_seen_in_the_bytes_takes_all_digits_with_it() {
-        let escaped: String = number().chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+        let escaped: String = number()
+            .chars()
+            .map(|c| format!("\\u{:04x}", u32::from(c)))
+            .collect();
         let (masked, was) = mask(escaped.as_bytes(), true);
         assert!(was);
         assert!(!masked.iter().any(u8::is_ascii_digit));

@@ -113,7 +113,11 @@ mod tests {
         merge.open((1, 0), 0, 2);
         merge.push((1, 0), 0, 5, "b5");
         merge.push((1, 0), 1, 9, "b9");
-        assert_eq!(drained(&mut merge), Vec::<&str>::new(), "the first lane is awaited");
+        assert_eq!(
+            drained(&mut merge),
+            Vec::<&str>::new(),
+            "the first lane is awaited"
+        );
         merge.push((0, 0), 0, 5, "a5");
         merge.push((0, 0), 1, 7, "a7");
         assert_eq!(drained(&mut merge), ["a5", "b5", "a7", "b9"]);

@@ -24,7 +24,9 @@ pub struct Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
     }
 }
 
@@ -40,7 +42,10 @@ impl Reader {
         let metadata = consumer
             .fetch_metadata(Some(topic), ASK)
             .map_err(StreamError::client("ask for a topic"))?;
-        let count = metadata.topics().first().map_or(0, |t| t.partitions().len());
+        let count = metadata
+            .topics()
+            .first()
+            .map_or(0, |t| t.partitions().len());
         let mut left = BTreeMap::new();
         let mut list = TopicPartitionList::new();
         for partition in 0..i32::try_from(count).unwrap_or(0) {
@@ -51,7 +56,9 @@ impl Reader {
             list.add_partition_offset(topic, partition, Offset::Offset(low))
                 .map_err(StreamError::client("name an offset"))?;
         }
-        consumer.assign(&list).map_err(StreamError::client("read a topic"))?;
+        consumer
+            .assign(&list)
+            .map_err(StreamError::client("read a topic"))?;
         Ok(Self {
             consumer,
             topic: topic.to_owned(),

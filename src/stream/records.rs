@@ -111,7 +111,9 @@ pub fn position(topic: &str, partition: i32, offset: i64) -> String {
 /// A place as a header's value.
 pub fn write_place(place: Place) -> String {
     let letters = place.country.map(Country::letters);
-    let country = letters.as_ref().map_or("", |two| std::str::from_utf8(two).unwrap_or(""));
+    let country = letters
+        .as_ref()
+        .map_or("", |two| std::str::from_utf8(two).unwrap_or(""));
     let asn = place.asn.map(|asn| asn.to_string()).unwrap_or_default();
     format!("{country},{asn},{:08x}", place.network)
 }

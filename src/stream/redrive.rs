@@ -125,7 +125,12 @@ pub fn redrive(
             partition: None,
             key: event.cardholder().as_bytes(),
             value: &letter.value,
-            headers: Some(append::headers(&event, letter.letter.as_bytes(), None, now_ms)),
+            headers: Some(append::headers(
+                &event,
+                letter.letter.as_bytes(),
+                None,
+                now_ms,
+            )),
         };
         sender.send(log, &ticket)?;
         ticket.settle();
@@ -136,7 +141,11 @@ pub fn redrive(
             partition: None,
             key: b"",
             value: b"",
-            headers: Some(records::with(OwnedHeaders::new(), REDRIVEN, letter.letter.as_bytes())),
+            headers: Some(records::with(
+                OwnedHeaders::new(),
+                REDRIVEN,
+                letter.letter.as_bytes(),
+            )),
         };
         sender.send(parcel, &mark)?;
         mark.settle();

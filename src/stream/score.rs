@@ -112,7 +112,9 @@ impl ConsumerContext for Ear {
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "a commit was refused; what follows it will repeat it"),
+            Err(error) => {
+                tracing::warn!(%error, "a commit was refused; what follows it will repeat it")
+            }
         }
     }
 }
@@ -151,14 +153,27 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         dead_letters: config.topics.dead_letters.clone(),
     });
     std::thread::scope(|scope| {
-        scope.spawn(|| keep(&to_keep, &vault, &committed, &needs.metrics, &needs.readiness));
+        scope.spawn(|| {
+            keep(
+                &to_keep,
+                &vault,
+                &committed,
+                &needs.metrics,
+                &needs.readiness,
+            )
+        });
         let ground = ground;
         let result = std::thread::scope(|inner| {
             let (say, said) = sync_channel(WAITING);
             let mut crew = Vec::new();
             for _ in 0..config.run.threads.max(1) {
                 let (tasks, queue) = sync_channel::<Task<'_>>(WAITING);
-                let bench = Bench::new(&names, &needs.sender, &ground.library, config.run.accept_loss);
+                let bench = Bench::new(
+                    &names,
+                    &needs.sender,
+                    &ground.library,
+                    config.run.accept_loss,
+                );
                 let hand = Hand::new(&ground, bench);
                 let say: SyncSender<Said> = say.clone();
                 inner.spawn(move || hand.work(&queue, &say));

@@ -109,7 +109,12 @@ pub struct Tally {
 
 impl Bench {
     /// A thread's bench.
-    pub fn new(names: &Arc<Names>, sender: &Sender, library: &Arc<Library>, accept_loss: bool) -> Self {
+    pub fn new(
+        names: &Arc<Names>,
+        sender: &Sender,
+        library: &Arc<Library>,
+        accept_loss: bool,
+    ) -> Self {
         Self {
             names: Arc::clone(names),
             sender: sender.clone(),
@@ -332,23 +337,21 @@ impl Shard {
                 bench.tally.repeats += 1;
                 What::Nothing
             }
-            Kind::Event | Kind::Stranger => {
-                match bench.decoder.decode(value, &mut slot.event) {
-                    Ok(()) => {
-                        complete(&mut slot.event, message, &told);
-                        What::Event
-                    }
-                    Err(reject) => {
-                        bench.tally.rejects.push(reject.code);
-                        if message.offset() >= self.perform_from {
-                            let letter = super::letters::letter(message, &reject);
-                            let topic = &bench.names.dead_letters;
-                            bench.sender.send(letter.parcel(topic), ticket)?;
-                        }
-                        What::Nothing
-                    }
+            Kind::Event | Kind::Stranger => match bench.decoder.decode(value, &mut slot.event) {
+                Ok(()) => {
+                    complete(&mut slot.event, message, &told);
+                    What::Event
                 }
-            }
+                Err(reject) => {
+                    bench.tally.rejects.push(reject.code);
+                    if message.offset() >= self.perform_from {
+                        let letter = super::letters::letter(message, &reject);
+                        let topic = &bench.names.dead_letters;
+                        bench.sender.send(letter.parcel(topic), ticket)?;
+                    }
+                    What::Nothing
+                }
+            },
             Kind::Tick => std::str::from_utf8(value)
                 .ok()
                 .and_then(|text| text.parse().ok())
@@ -368,7 +371,9 @@ impl Shard {
         let sources = &mut self.standing.sources;
         let found = match sources.get(self.source) {
             Some((source, _)) if **source == *told.source => Some(self.source),
-            Some(_) | None => sources.iter().position(|(source, _)| **source == *told.source),
+            Some(_) | None => sources
+                .iter()
+                .position(|(source, _)| **source == *told.source),
         };
         let Some(at) = found else {
             self.source = sources.len();
@@ -439,7 +444,11 @@ impl Shard {
         tally.applied += 1;
         tally.late += u64::from(outcome.late);
         tally.newest_ms = tally.newest_ms.max(event.at.ms);
-        let trace = if perform { records::trace(message) } else { None };
+        let trace = if perform {
+            records::trace(message)
+        } else {
+            None
+        };
         if let Some(decision) = &outcome.decision {
             let place = match decision.action {
                 Advice::Allow => 0,
@@ -456,7 +465,13 @@ impl Shard {
                     offset: message.offset(),
                 };
                 bench.line.clear();
-                encode::decision(&mut bench.line, event, decision, &self.engine.prepared().version, at);
+                encode::decision(
+                    &mut bench.line,
+                    event,
+                    decision,
+                    &self.engine.prepared().version,
+                    at,
+                );
                 let parcel = Parcel {
                     topic: &bench.names.decisions,
                     partition: None,

@@ -57,13 +57,37 @@ pub fn wanted(config: &Config) -> Vec<Wanted> {
     let mut log = timed();
     log.push(("max.message.bytes", LETTER_BYTES.to_owned()));
     all.extend([
-        one(&topics.log, "the log, keyed by cardholder", count, log, true),
+        one(
+            &topics.log,
+            "the log, keyed by cardholder",
+            count,
+            log,
+            true,
+        ),
         one(&topics.decisions, "decisions", count, timed(), false),
         one(&topics.alerts, "alerts", count, timed(), false),
-        one(&topics.holds, "holds, the last state of each", count, keep("compact"), false),
+        one(
+            &topics.holds,
+            "holds, the last state of each",
+            count,
+            keep("compact"),
+            false,
+        ),
         one(&topics.dead_letters, "refused records", 1, letters, false),
-        one(&topics.bindings, "card to cardholder", 1, keep("compact"), false),
-        one(&topics.owners, "who owns which partition", 1, keep("compact"), false),
+        one(
+            &topics.bindings,
+            "card to cardholder",
+            1,
+            keep("compact"),
+            false,
+        ),
+        one(
+            &topics.owners,
+            "who owns which partition",
+            1,
+            keep("compact"),
+            false,
+        ),
     ]);
     all
 }
@@ -108,7 +132,11 @@ pub fn check_partitions(
 pub fn plan(config: &Config, there: Option<&BTreeMap<String, usize>>) -> String {
     let mut text = String::new();
     let replication = config.topics.replication;
-    let _ = writeln!(text, "{:<24} {:>10}  {:<36} settings", "topic", "partitions", "for");
+    let _ = writeln!(
+        text,
+        "{:<24} {:>10}  {:<36} settings",
+        "topic", "partitions", "for"
+    );
     for topic in wanted(config) {
         let state = match there.and_then(|there| there.get(&topic.name)) {
             _ if there.is_none() => String::new(),
@@ -132,7 +160,10 @@ pub fn plan(config: &Config, there: Option<&BTreeMap<String, usize>>) -> String 
             settings.join(" ")
         );
     }
-    let _ = writeln!(text, "\nreplication {replication}; for production 3, with min.insync.replicas=2\n");
+    let _ = writeln!(
+        text,
+        "\nreplication {replication}; for production 3, with min.insync.replicas=2\n"
+    );
     rights(config, &mut text);
     text
 }
@@ -140,12 +171,21 @@ pub fn plan(config: &Config, there: Option<&BTreeMap<String, usize>>) -> String 
 /// The rights that the monitor's user needs.
 fn rights(config: &Config, text: &mut String) {
     let topics = &config.topics;
-    let user = config.kafka.sasl.as_ref().map_or("varsel", |sasl| &sasl.username);
+    let user = config
+        .kafka
+        .sasl
+        .as_ref()
+        .map_or("varsel", |sasl| &sasl.username);
     let _ = writeln!(text, "rights of the user `{user}`:");
     for name in &topics.sources {
         let _ = writeln!(text, "  topic {name}: READ, DESCRIBE");
     }
-    for name in [&topics.log, &topics.bindings, &topics.owners, &topics.dead_letters] {
+    for name in [
+        &topics.log,
+        &topics.bindings,
+        &topics.owners,
+        &topics.dead_letters,
+    ] {
         let _ = writeln!(text, "  topic {name}: READ, WRITE, DESCRIBE");
     }
     for name in [&topics.decisions, &topics.alerts, &topics.holds] {
@@ -153,7 +193,10 @@ fn rights(config: &Config, text: &mut String) {
     }
     let group = &config.run.group;
     let _ = writeln!(text, "  group {group}-*: READ, DESCRIBE (prefixed)");
-    let _ = writeln!(text, "  cluster: IDEMPOTENT_WRITE (brokers before 3.0); CREATE for `--apply`");
+    let _ = writeln!(
+        text,
+        "  cluster: IDEMPOTENT_WRITE (brokers before 3.0); CREATE for `--apply`"
+    );
 }
 
 /// Creates topics.
@@ -170,15 +213,24 @@ pub fn create(config: &Config, topics: &[Wanted]) -> Result<Vec<(String, String)
         .iter()
         .map(|topic| {
             let partitions = i32::try_from(topic.partitions).unwrap_or(1);
-            let new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(replication));
-            topic.settings.iter().fold(new, |new, (name, value)| new.set(name, value))
+            let new = NewTopic::new(
+                &topic.name,
+                partitions,
+                TopicReplication::Fixed(replication),
+            );
+            topic
+                .settings
+                .iter()
+                .fold(new, |new, (name, value)| new.set(name, value))
         })
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| StreamError::Thread(error.to_string()))?;
-    let options = AdminOptions::new().operation_timeout(Some(ASK)).request_timeout(Some(ASK));
+    let options = AdminOptions::new()
+        .operation_timeout(Some(ASK))
+        .request_timeout(Some(ASK));
     let results = runtime
         .block_on(admin.create_topics(&new, &options))
         .map_err(StreamError::client("create topics"))?;
@@ -200,7 +252,10 @@ mod tests {
         let config = Config::default_for("localhost:9092");
         let there = BTreeMap::from([(config.topics.log.clone(), 8)]);
         let error = check_partitions(&config, &there).unwrap_err().to_string();
-        assert!(error.contains("has 8 partitions and 12 were expected"), "{error}");
+        assert!(
+            error.contains("has 8 partitions and 12 were expected"),
+            "{error}"
+        );
         assert!(error.contains("topics.log"), "{error}");
     }
 }

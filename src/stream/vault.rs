@@ -98,15 +98,18 @@ impl Vault {
     }
 
     fn name(&self, partition: i32, offset: i64) -> Path {
-        self.folder(partition)
-            .join(format!("{offset:020}{ENDING}"))
+        self.folder(partition).join(format!("{offset:020}{ENDING}"))
     }
 
     fn folder(&self, partition: i32) -> Path {
         self.prefix.clone().join(format!("{partition:05}"))
     }
 
-    fn failed(&self, object: &Path, doing: &'static str) -> impl FnOnce(object_store::Error) -> VaultError {
+    fn failed(
+        &self,
+        object: &Path,
+        doing: &'static str,
+    ) -> impl FnOnce(object_store::Error) -> VaultError {
         let (url, object) = (self.url.clone(), object.to_string());
         move |error| VaultError::Object {
             url,
@@ -156,7 +159,11 @@ impl Vault {
         let name = self.name(partition, offset);
         let written = self.runtime.block_on(async {
             if bytes.len() <= PART_BYTES {
-                return self.store.put(&name, PutPayload::from(bytes)).await.map(drop);
+                return self
+                    .store
+                    .put(&name, PutPayload::from(bytes))
+                    .await
+                    .map(drop);
             }
             let upload = self.store.put_multipart(&name).await?;
             let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
@@ -201,7 +208,8 @@ fn store_at(place: &Place) -> Result<(Arc<dyn ObjectStore>, String), String> {
         }
         Place::Folder(folder) => {
             std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-            let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| error.to_string())?;
+            let store =
+                LocalFileSystem::new_with_prefix(folder).map_err(|error| error.to_string())?;
             Ok((Arc::new(store), String::new()))
         }
     }

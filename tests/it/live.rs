@@ -143,7 +143,10 @@ impl Bank {
         for (number, _) in SOURCES.iter().enumerate() {
             let path = self.dir.path().join(format!("{number}.jsonl"));
             let mut text = Vec::new();
-            for line in lines.iter().filter(|line| source_of(line.as_ref()) == number) {
+            for line in lines
+                .iter()
+                .filter(|line| source_of(line.as_ref()) == number)
+            {
                 text.extend_from_slice(line.as_ref());
                 text.push(b'\n');
             }
@@ -161,7 +164,13 @@ impl Bank {
             resume: None,
         };
         let starter = Arc::new(Prepared::new(rulebook::embedded().unwrap().book));
-        run(&options, &starter, &Geo::embedded().unwrap(), &mut |_, _| {}).unwrap();
+        run(
+            &options,
+            &starter,
+            &Geo::embedded().unwrap(),
+            &mut |_, _| {},
+        )
+        .unwrap();
         ["alerts.jsonl", "holds.jsonl", "decisions.jsonl"].map(|name| {
             let text = fs::read_to_string(out.join(name)).unwrap();
             sorted(text.lines().map(str::to_owned).collect())
@@ -202,7 +211,10 @@ impl Monitor {
 fn source_of(line: &[u8]) -> usize {
     let value: Value = serde_json::from_slice(line).unwrap_or_default();
     let kind = value["type"].as_str().unwrap_or_default();
-    SOURCES.iter().position(|types| types.contains(&kind)).unwrap_or(0)
+    SOURCES
+        .iter()
+        .position(|types| types.contains(&kind))
+        .unwrap_or(0)
 }
 
 /// Lines without their positions, in an order that does not depend on partitions.
@@ -226,7 +238,9 @@ fn cases() -> Vec<String> {
         .flat_map(|case| {
             let text = fs::read_to_string(root.join(case).join("events.jsonl")).unwrap();
             // The cases share their people: each gets its own.
-            let text = text.replace("p-144", &format!("p-{case}")).replace("c-144", &format!("c-{case}"));
+            let text = text
+                .replace("p-144", &format!("p-{case}"))
+                .replace("c-144", &format!("c-{case}"));
             text.lines().map(str::to_owned).collect::<Vec<_>>()
         })
         .map(|line| {
@@ -255,7 +269,11 @@ fn prefix_a_monitor_stopped_and_started_gives_what_one_that_never_stopped_gives(
     let lines = town("live", 7, 1_500, 12);
     let mut bank = Bank::new();
     let third = lines.len() / 3;
-    for part in [&lines[..third], &lines[third..2 * third], &lines[2 * third..]] {
+    for part in [
+        &lines[..third],
+        &lines[third..2 * third],
+        &lines[2 * third..],
+    ] {
         // What has come while nobody watched is merged by time, as files are.
         bank.feed(part);
         let monitor = bank.start();
@@ -284,7 +302,11 @@ fn no_loss_what_is_refused_lies_among_the_dead_letters_with_reason_and_position(
     let monitor = bank.start();
     monitor.until(u64::try_from(lines.len()).unwrap());
     monitor.stop();
-    assert_eq!(bank.given(), bank.replayed(&lines), "the good ones are as if alone");
+    assert_eq!(
+        bank.given(),
+        bank.replayed(&lines),
+        "the good ones are as if alone"
+    );
     let mut reasons = BTreeMap::new();
     Reader::whole(&bank.config, &bank.config.topics.dead_letters)
         .unwrap()
@@ -299,7 +321,10 @@ fn no_loss_what_is_refused_lies_among_the_dead_letters_with_reason_and_position(
         })
         .unwrap();
     let found: Vec<&str> = reasons.keys().map(String::as_str).collect();
-    assert_eq!(found, ["card_number", "malformed_json", "missing_field", "not_utf8"]);
+    assert_eq!(
+        found,
+        ["card_number", "malformed_json", "missing_field", "not_utf8"]
+    );
     assert_eq!(reasons["malformed_json"], b"not json", "the original bytes");
     let masked = String::from_utf8(reasons["card_number"].clone()).unwrap();
     assert!(masked.contains(&"X".repeat(number.len())) && !masked.contains(&number));

@@ -41,6 +41,8 @@ pub struct Sums {
     pub holds: usize,
     /// Effects that stand there more than once, byte-identical.
     pub repeated: usize,
+    /// Holds whose last record is an older state.
+    pub stale: usize,
     /// The bank's records in neither, and lines that must be there and are not.
     pub lost: usize,
     /// Lines that must not be there.
@@ -80,6 +82,7 @@ impl Sums {
                 ("doubled", &self.doubled),
                 ("relogged", &self.relogged),
                 ("repeated", &self.repeated),
+                ("stale", &self.stale),
                 ("duplicates", &self.duplicates),
                 ("late", &self.late),
                 ("decisions", &self.decisions),
@@ -99,7 +102,9 @@ pub fn sums(scene: &Scene) -> Sums {
     let expected = expected(scene, &log, &mut sums);
     let decisions = lines(&scene.drain("varsel.decisions"), &mut sums.repeated);
     let alerts = lines(&scene.drain("varsel.alerts"), &mut sums.repeated);
-    let holds = lines(&scene.drain("varsel.holds"), &mut sums.repeated);
+    let held = scene.drain("varsel.holds");
+    newest(&held, &expected.holds, &mut sums);
+    let holds = lines(&held, &mut sums.repeated);
     sums.decisions = compare("decisions", &expected.decisions, &decisions, &mut sums);
     sums.alerts = compare("alerts", &expected.alerts, &alerts, &mut sums);
     sums.holds = compare("holds", &expected.holds, &holds, &mut sums);
@@ -329,6 +334,22 @@ pub fn lines(records: &[Record], repeated: &mut usize) -> Sequences {
         }
     }
     sequences
+}
+
+/// Of a hold's lines the last one is what compaction keeps: it must be the newest state, also where an older one was
+/// repeated.
+fn newest(held: &[Record], expected: &Sequences, sums: &mut Sums) {
+    let last: BTreeMap<String, &Record> = held.iter().map(|r| (r.key_text(), r)).collect();
+    for (hold, record) in last {
+        let state = expected.get(&hold).and_then(|lines| lines.last());
+        if state.is_some_and(|state| *state != record.text()) {
+            sums.stale += 1;
+            sums.fault(format!(
+                "hold {hold}: the last record is not its newest state: {}",
+                record.text()
+            ));
+        }
+    }
 }
 
 /// Counts what is missing, what is too much, and what is in another order; returns the lines found.
