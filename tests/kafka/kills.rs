@@ -104,7 +104,7 @@ fn kill_9_of_a_dynamic_member_loses_and_doubles_nothing() {
     let hits = kills().min(30) / 3;
     under_load(&scene, hits, &mut dice, |_, monitor| {
         // Beyond the dead one's session, so that the kill meets one at work.
-        pause(Duration::from_secs(3));
+        pause(Duration::from_secs(6));
         monitor.kill();
     });
     let monitor = scene.start_ready("one");

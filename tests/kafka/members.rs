@@ -63,7 +63,7 @@ fn members_coming_and_going_every_few_seconds_lose_and_double_nothing() {
 #[test]
 fn a_member_frozen_past_its_session_and_thawed_does_no_harm() {
     let scene = Scene::ready("zombie");
-    while_fed(&scene, "zombie", 1_500, 60, || {
+    while_fed(&scene, "zombie", 1_500, 90, || {
         let frozen = scene.start_ready("frozen");
         pause(Duration::from_secs(5));
         let mut other = scene.start_ready("other");
@@ -71,7 +71,7 @@ fn a_member_frozen_past_its_session_and_thawed_does_no_harm() {
             pause(Duration::from_secs(3));
             frozen.freeze();
             // Twice the session: the other has its partitions by then.
-            pause(Duration::from_secs(6));
+            pause(Duration::from_secs(12));
             let all = f64::from(PARTITIONS);
             until(
                 "the other owns every partition",

@@ -96,6 +96,16 @@ impl Monitor {
         String::from_utf8_lossy(&bytes[from..]).into_owned()
     }
 
+    /// The end of what it has said, without the client's own chatter, for a failure's message.
+    pub fn last_words(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|l| !l.contains("\"target\":\"kafka\""))
+            .collect();
+        lines[lines.len().saturating_sub(12)..].join("\n    ")
+    }
+
     /// The HTTP address that it says it listens on.
     fn address(&mut self) -> Option<SocketAddr> {
         if self.address.is_none() {
@@ -139,7 +149,7 @@ impl Monitor {
                 panic!(
                     "{} ended ({status}) before it was ready: {}",
                     self.name,
-                    self.said()
+                    self.last_words()
                 );
             }
             self.is_ready().then_some(())
@@ -149,7 +159,7 @@ impl Monitor {
             panic!(
                 "{} is not ready after {limit:?}: {answer:?}\n{}",
                 self.name,
-                self.said()
+                self.last_words()
             );
         }
     }
@@ -224,7 +234,13 @@ impl Monitor {
     /// Waits for its end.
     pub fn wait_end(&mut self, limit: Duration) -> Ended {
         let ended = within(limit, || self.has_ended());
-        ended.unwrap_or_else(|| panic!("{} still runs after {limit:?}: {}", self.name, self.said()))
+        ended.unwrap_or_else(|| {
+            panic!(
+                "{} still runs after {limit:?}: {}",
+                self.name,
+                self.last_words()
+            )
+        })
     }
 
     /// SIGTERM, and its end in good order.

@@ -62,7 +62,7 @@ impl Scene {
         };
         scene.set_text("kafka", "bootstrap", &scene.broker.bootstrap.clone());
         scene.set_text("run", "group", &scene.name.clone());
-        scene.set_text("run", "session_timeout", "3s");
+        scene.set_text("run", "session_timeout", "6s");
         scene.set_text("checkpoint", "url", "./state");
         scene.set_text("checkpoint", "every", "2s");
         scene.set_text("http", "listen", "127.0.0.1:0");
