@@ -112,10 +112,10 @@ pub fn run(cli: &Cli) -> u8 {
             result
         }
         Command::Run(options) => {
-            drop(out);
+            // The log goes to standard error too, from other threads.
             drop(err);
             let result = live::run(options, &mut io::stderr());
-            (out, err) = (stdout.lock(), stderr.lock());
+            err = io::stderr().lock();
             result
         }
         Command::Topics(options) => live::topics(options, &mut out, &mut err),

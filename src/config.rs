@@ -4,6 +4,7 @@
 //! Secrets are named here and read by [`SecretSource::read`] when they are needed. What the values
 //! mean to Kafka, to storage and to the rule book is deliberately not known here.
 
+mod kafka;
 mod secret;
 mod sheet;
 mod tables;

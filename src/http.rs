@@ -29,7 +29,7 @@ pub struct Limits {
     pub life: Duration,
     /// How long a request in hand may still take when its connection or the server is to end.
     pub grace: Duration,
-    /// The most bytes of the head of a request, 8,192 at the least.
+    /// The most bytes of the head of a request; less than 8,192 counts as that.
     pub head_bytes: usize,
 }
 
@@ -37,7 +37,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
-            head: Duration::from_secs(10),
+            // Longer than the usual time between two looks of Prometheus, which keeps its connection.
+            head: Duration::from_secs(20),
             life: Duration::from_secs(300),
             grace: Duration::from_secs(2),
             head_bytes: 16 * 1024,

@@ -92,30 +92,19 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, ends) = sync_channel::<Result<(), StreamError>>(2);
+    let crew = Crew {
+        config: &config,
+        parts: (&parts.metrics, &parts.readiness),
+        sender: &sender,
+        stop: &stop,
+        ended: &ended,
+    };
     let mut threads = Vec::new();
     if scores {
-        let needs = score::Needs {
-            config: Arc::clone(&config),
-            prepared: Arc::clone(&prepared),
-            metrics: Arc::clone(&parts.metrics),
-            readiness: Arc::clone(&parts.readiness),
-            sender: sender.clone(),
-            stop: Arc::clone(&stop),
-            http: served.address().to_string(),
-        };
-        threads.push(spawn("score", ended.clone(), move || score::run(&needs))?);
+        threads.push(crew.score(&prepared, served.address().to_string())?);
     }
     if intake {
-        let needs = append::Needs {
-            config: Arc::clone(&config),
-            geo: parts.geo.clone(),
-            metrics: Arc::clone(&parts.metrics),
-            readiness: Arc::clone(&parts.readiness),
-            sender: sender.clone(),
-            stop: Arc::clone(&stop),
-            partitions,
-        };
-        threads.push(spawn("intake", ended.clone(), move || append::run(&needs))?);
+        threads.push(crew.intake(&parts.geo, partitions)?);
     }
     parts.readiness.met("started");
     let watch = Watch {
@@ -159,6 +148,43 @@ fn spawn(
             let _ = ended.send(result);
         })
         .map_err(|error| StreamError::Thread(error.to_string()))
+}
+
+/// What the roles' threads share.
+struct Crew<'c> {
+    config: &'c Arc<Config>,
+    parts: (&'c Arc<Metrics>, &'c Arc<Readiness>),
+    sender: &'c Sender,
+    stop: &'c Arc<AtomicBool>,
+    ended: &'c std::sync::mpsc::SyncSender<Result<(), StreamError>>,
+}
+
+impl Crew<'_> {
+    fn score(&self, prepared: &Arc<Prepared>, http: String) -> Result<JoinHandle<()>, StreamError> {
+        let needs = score::Needs {
+            config: Arc::clone(self.config),
+            prepared: Arc::clone(prepared),
+            metrics: Arc::clone(self.parts.0),
+            readiness: Arc::clone(self.parts.1),
+            sender: self.sender.clone(),
+            stop: Arc::clone(self.stop),
+            http,
+        };
+        spawn("score", self.ended.clone(), move || score::run(&needs))
+    }
+
+    fn intake(&self, geo: &Geo, partitions: usize) -> Result<JoinHandle<()>, StreamError> {
+        let needs = append::Needs {
+            config: Arc::clone(self.config),
+            geo: geo.clone(),
+            metrics: Arc::clone(self.parts.0),
+            readiness: Arc::clone(self.parts.1),
+            sender: self.sender.clone(),
+            stop: Arc::clone(self.stop),
+            partitions,
+        };
+        spawn("intake", self.ended.clone(), move || append::run(&needs))
+    }
 }
 
 /// The main thread's work.

@@ -145,7 +145,7 @@ const LAYERS: [Layer; 6] = [
     },
     Layer {
         name: "top",
-        modules: &["app", "replay*", "demo*", "simulate*", "cli*", "main"],
+        modules: &["app", "live", "replay*", "demo*", "simulate*", "cli*", "main"],
         banned: &[],
         ordered: false,
     },

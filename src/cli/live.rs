@@ -149,10 +149,8 @@ fn said(result: Result<(), StreamError>, err: &mut dyn Write) -> io::Result<u8> 
         Ok(()) => Ok(FINE),
         Err(error) => {
             writeln!(err, "error: {error}")?;
-            Ok(match error {
-                StreamError::Password(_) => BAD_FILES,
-                _ => FAILED,
-            })
+            let is_file = matches!(error, StreamError::Password(_));
+            Ok(if is_file { BAD_FILES } else { FAILED })
         }
     }
 }

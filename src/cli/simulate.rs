@@ -10,7 +10,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -336,7 +336,7 @@ struct OfStory {
     authorizations: u64,
     approved: u64,
     #[serde(skip)]
-    newest: u32,
+    seen: BTreeSet<u32>,
 }
 
 impl Summary {
@@ -364,9 +364,8 @@ impl Summary {
         if let Some(label) = &record.label {
             let story = self.by_story.entry(label.story).or_default();
             story.fraud |= label.fraud;
-            // Cases are numbered as they begin.
-            if label.case > story.newest {
-                story.newest = label.case;
+            // A story goes on while others begin.
+            if story.seen.insert(label.case) {
                 story.cases += 1;
             }
             story.events += 1;

@@ -5,7 +5,7 @@ use crate::problem::Problem;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The most bytes of a secret; what is longer is some other file.
 const MAX_BYTES: usize = 4096;
@@ -49,12 +49,9 @@ impl SecretSource {
     /// A fault at the place in the configuration: missing, unreadable, empty, or over 4,096 bytes.
     pub fn read(&self) -> Result<Secret, Problem> {
         let (text, shown) = match &self.from {
-            From::File(path) => (
-                self.from_file(path)?,
-                format!("the file `{}`", path.display()),
-            ),
+            From::File(path) => (self.file(path)?, format!("the file `{}`", path.display())),
             From::Env(name) => (
-                self.from_env(name)?,
+                self.variable(name)?,
                 format!("the environment variable `{name}`"),
             ),
         };
@@ -68,7 +65,7 @@ impl SecretSource {
         Ok(Secret(text))
     }
 
-    fn from_file(&self, path: &PathBuf) -> Result<String, Problem> {
+    fn file(&self, path: &Path) -> Result<String, Problem> {
         let mut text = String::new();
         // Two more than the most, for a line break of two bytes.
         let most = u64::try_from(MAX_BYTES + 2).unwrap_or(u64::MAX);
@@ -82,7 +79,7 @@ impl SecretSource {
         Ok(text)
     }
 
-    fn from_env(&self, name: &str) -> Result<String, Problem> {
+    fn variable(&self, name: &str) -> Result<String, Problem> {
         std::env::var(name).map_err(|error| match error {
             std::env::VarError::NotPresent => self.fault(
                 format!("the environment variable `{name}` is not set"),

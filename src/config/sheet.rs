@@ -16,6 +16,9 @@ const MAX_SYNTAX_FAULTS: usize = 20;
 /// Keys that may hold a secret have one of these in their name, unless they end in `_file` or `_env`.
 const SECRET_WORDS: [&str; 5] = ["passw", "passphrase", "secret", "token", "credential"];
 
+/// A key that is known only so that it can be refused with better words.
+pub const LITERAL: &str = "password";
+
 /// A value and where it stands (bytes).
 #[derive(Debug, Clone)]
 pub struct Given<T> {
@@ -57,9 +60,14 @@ impl<'t> Sheet<'t> {
             sheet.torn = true;
             let at = error.span().unwrap_or(text.len()..text.len());
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            let message = message.trim_end_matches(", expected nothing");
             let line = line_around(&rest, at.start);
-            sheet.fault(at, format!("this is not TOML: {message}"), None);
             let content = rest.get(line.clone()).unwrap_or_default().trim();
+            let is_bare = content
+                .split_once('=')
+                .is_some_and(|(_, value)| !value.contains(['"', '\'', '[', '{']));
+            let help = is_bare.then_some("a text stands in quotes, `\"…\"`, a number in digits");
+            sheet.fault(at, format!("this is not TOML: {message}"), help);
             if content.is_empty() || content.starts_with('[') || content.contains("\"\"\"") {
                 break;
             }
@@ -73,11 +81,6 @@ impl<'t> Sheet<'t> {
         let mut problem = self.place(at);
         problem.message = message.into();
         problem.help = help.map(str::to_owned);
-        self.problems.push(problem);
-    }
-
-    /// Notes a fault that is drawn already.
-    pub fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
@@ -127,7 +130,7 @@ impl<'t> Sheet<'t> {
         let help = match (closest(key, here.iter().copied()), elsewhere) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some((other, _))) => format!("`{key}` stands in the table `[{other}]`"),
-            (None, None) => format!("known here: {}", here.join(", ")),
+            (None, None) => format!("known here: {}", listed(&here)),
         };
         let what = match home {
             None => format!("unknown table or key `{key}`"),
@@ -366,6 +369,12 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
     }
 }
 
+/// The keys that may be there, without those that are known only to be refused well.
+fn listed(keys: &[&str]) -> String {
+    let offered: Vec<&str> = keys.iter().copied().filter(|key| *key != LITERAL).collect();
+    offered.join(", ")
+}
+
 fn kind(item: &Item) -> &'static str {
     match item {
         Item::None => "nothing",
@@ -400,20 +409,43 @@ fn line_around(text: &str, at: usize) -> Range<usize> {
     start..end
 }
 
-/// From which byte a line may show a secret: behind the `=` of a key whose name says so.
+/// From which byte a line may show a secret: behind the `=` of a key whose name says so, or in the authority of a URL.
 fn secret_from(line: &str) -> Option<usize> {
-    line.match_indices('=').map(|(at, _)| at).find_map(|at| {
+    let behind_key = line.match_indices('=').find_map(|(at, _)| {
         let before = line.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
         let in_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         let key = before.rsplit(|c| !in_key(c)).next()?.to_lowercase();
-        let is_place = key.ends_with("_file") || key.ends_with("_env");
-        let is_secret = SECRET_WORDS.iter().any(|word| key.contains(word)) && !is_place;
-        is_secret.then_some(at + 1)
-    })
+        let is_secret = SECRET_WORDS.iter().any(|word| key.contains(word));
+        // A password written where a variable's name belongs does not look like one.
+        let is_place = key.ends_with("_file")
+            || key.ends_with("_env") && is_variable(quoted(line.get(at + 1..)?));
+        (is_secret && !is_place).then_some(at + 1)
+    });
+    let in_url = line.match_indices("://").find_map(|(at, mark)| {
+        let start = at + mark.len();
+        let authority = line.get(start..)?.split(['/', '"', '\'']).next()?;
+        authority.contains('@').then_some(start)
+    });
+    behind_key.into_iter().chain(in_url).min()
+}
+
+/// What stands between the first quotes of a text; without quotes, the whole.
+fn quoted(text: &str) -> &str {
+    let text = text.trim();
+    let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        return text;
+    };
+    text.split(quote).nth(1).unwrap_or(text)
+}
+
+/// Whether a text can name a variable of the environment, as they are usually written.
+pub fn is_variable(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Cuts the line of a fault at a byte, and draws the carets back to what is left.
-pub fn veil(problem: &mut Problem, cut: usize) {
+fn veil(problem: &mut Problem, cut: usize) {
     let kept = problem.source.get(..cut).unwrap_or_default();
     let letters = kept.chars().count();
     problem.source = format!("{kept} …");

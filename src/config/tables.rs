@@ -1,43 +1,30 @@
 //! Each table of `varsel.toml`: its keys, their bounds and defaults, and what must agree with what.
 //!
-//! How a value is found in the text and how a fault is drawn stands in `sheet.rs`.
+//! `[kafka]` stands in `kafka.rs`, having the most to agree on; how a value is found in the text and how a fault is
+//! drawn stands in `sheet.rs`. `varsel.example.toml` shows all of it, and a test holds it to that.
 
-use super::sheet::{Given, Part, Sheet, veil};
+use super::sheet::{Given, Part, Sheet};
 use super::{
-    Bounds, Certificate, Checkpoint, Config, Format, Geo, Http, Kafka, Level, Log, Mechanism,
-    Place, Protocol, Role, Rules, Run, Sasl, SecretSource, Start, Topics, secret,
+    Bounds, Checkpoint, Config, Format, Geo, Http, Kafka, Level, Log, Place, Protocol, Role, Rules,
+    Run, Start, Topics,
 };
 use crate::problem::Problems;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml_edit::Document;
 
-/// The longest name of a topic (Kafka's bound) and, since suffixes follow, a little above that of a group.
+/// The longest name of a topic: Kafka's bound. A group's is as long at most.
 const MAX_NAME: usize = 249;
 /// The longest name of an instance: it is a Kafka client id and stands in every line of log.
 const MAX_INSTANCE: usize = 100;
 /// Topics of the bank that one monitor reads.
 const MAX_SOURCES: usize = 64;
-/// Brokers named at the start; the rest are learnt from them.
-const MAX_BROKERS: usize = 32;
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-const PROTOCOLS: [(&str, Protocol); 4] = [
-    ("plaintext", Protocol::Plaintext),
-    ("tls", Protocol::Tls),
-    ("sasl_plaintext", Protocol::SaslPlaintext),
-    ("sasl_tls", Protocol::SaslTls),
-];
-const MECHANISMS: [(&str, Mechanism); 3] = [
-    ("plain", Mechanism::Plain),
-    ("scram-sha-256", Mechanism::ScramSha256),
-    ("scram-sha-512", Mechanism::ScramSha512),
-];
 const ROLES: [(&str, Role); 2] = [("intake", Role::Intake), ("score", Role::Score)];
 /// Roles that are planned, so that asking for one is answered better than as a slip of the pen.
 const ROLES_TO_COME: [&str; 2] = ["notify", "api"];
@@ -140,7 +127,7 @@ pub fn read(file: &str, text: &str) -> Result<Config, Problems> {
         return Err(sheet.close(None));
     };
     let mut config = default_for("");
-    kafka(&mut sheet, &document, &mut config.kafka);
+    super::kafka::read(&mut sheet, &document, &mut config.kafka);
     topics(&mut sheet, &document, &mut config.topics);
     run(&mut sheet, &document, &mut config.run);
     places(&mut sheet, &document, &mut config);
@@ -152,219 +139,6 @@ pub fn read(file: &str, text: &str) -> Result<Config, Problems> {
     } else {
         Err(problems)
     }
-}
-
-fn kafka(sheet: &mut Sheet<'_>, document: &Document<String>, kafka: &mut Kafka) {
-    let mut part = Part::open(sheet, document, "kafka");
-    let written = part.key("bootstrap").is_some();
-    if let Some(given) = part.text("bootstrap") {
-        kafka.bootstrap = brokers(&mut part, &given);
-    } else if !written && !part.sheet.torn {
-        let help = "write `bootstrap = \"host:9092\"` under `[kafka]`";
-        match part.head.clone() {
-            Some(head) => part.fault(head, "`kafka.bootstrap` is missing", help),
-            None => part
-                .sheet
-                .fault_of_file("`kafka.bootstrap` is missing", help),
-        }
-    }
-    let protocol = part.word("protocol", &PROTOCOLS);
-    let is_known = protocol.is_some() || part.key("protocol").is_none();
-    kafka.protocol = protocol
-        .as_ref()
-        .map_or(kafka.protocol, |given| given.value);
-    let place = protocol.map(|given| given.at);
-    tls(&mut part, is_known, kafka);
-    sasl(&mut part, is_known, place, kafka);
-}
-
-fn brokers(part: &mut Part<'_, '_, '_>, given: &Given<&str>) -> String {
-    let mut brokers = Vec::new();
-    for broker in given.value.split(',').map(str::trim) {
-        let at = within(given, broker);
-        let is_host = |host: &str| {
-            !host.is_empty()
-                && host.chars().all(|c| {
-                    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']')
-                })
-        };
-        let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-        match broker.rsplit_once(':') {
-            Some((host, number)) if is_host(host) && port(number) => brokers.push(broker),
-            Some(_) | None => {
-                let message = format!("`{broker}` is not `host:port`, the port 1 to 65535");
-                let help = "write `host:9092`, several with commas between";
-                part.fault(at, message, help);
-            }
-        }
-    }
-    if brokers.len() > MAX_BROKERS {
-        let message = format!(
-            "`bootstrap` names {} brokers, at most {MAX_BROKERS} are used",
-            brokers.len()
-        );
-        let help = "a few suffice: the rest are learnt from them";
-        part.fault(given.at.clone(), message, help);
-    }
-    brokers.join(",")
-}
-
-/// Where a piece of a text stands, if the text is written plainly; else the whole text.
-fn within(given: &Given<&str>, piece: &str) -> Range<usize> {
-    // One byte for the quote that opens the text; with more, or with escapes, the lengths differ.
-    if given.at.len() != given.value.len() + 2 || piece.is_empty() {
-        return given.at.clone();
-    }
-    // `piece` is a slice of the text: its address tells its place even where the same words stand twice.
-    let offset = piece
-        .as_ptr()
-        .addr()
-        .wrapping_sub(given.value.as_ptr().addr());
-    if offset > given.value.len() {
-        return given.at.clone();
-    }
-    let start = given.at.start + 1 + offset;
-    start..start + piece.len()
-}
-
-fn tls(part: &mut Part<'_, '_, '_>, protocol_is_known: bool, kafka: &mut Kafka) {
-    let names = ["ca_file", "cert_file", "key_file"];
-    let [ca, cert, key] = names.map(|name| part.key(name));
-    let [ca_file, cert_file, key_file] = names.map(|name| part.file(name).map(|file| file.value));
-    match (&cert, &key) {
-        (Some(at), None) => part.fault(
-            at.clone(),
-            "`cert_file` is given without `key_file`",
-            "name the private key of the certificate with `key_file`",
-        ),
-        (None, Some(at)) => part.fault(
-            at.clone(),
-            "`key_file` is given without `cert_file`",
-            "name the certificate with `cert_file`",
-        ),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
-    if protocol_is_known && !kafka.protocol.is_tls() {
-        for (name, at) in names.into_iter().zip([ca, cert, key]) {
-            if let Some(at) = at {
-                let message = format!("`{name}` is given, and the protocol does not encrypt");
-                let help = "write `protocol = \"tls\"` or `\"sasl_tls\"`, or leave the key out";
-                part.fault(at, message, help);
-            }
-        }
-    }
-    kafka.ca_file = ca_file;
-    kafka.certificate = cert_file
-        .zip(key_file)
-        .map(|(cert_file, key_file)| Certificate {
-            cert_file,
-            key_file,
-        });
-}
-
-fn sasl(
-    part: &mut Part<'_, '_, '_>,
-    protocol_is_known: bool,
-    protocol_at: Option<Range<usize>>,
-    kafka: &mut Kafka,
-) {
-    let names = [
-        "mechanism",
-        "username",
-        "password_file",
-        "password_env",
-        "password",
-    ];
-    let places = names.map(|name| part.key(name));
-    let mechanism = part.word("mechanism", &MECHANISMS);
-    let username = part.text("username").map(|given| given.value.to_owned());
-    let password = password(part);
-    if !protocol_is_known {
-        return;
-    }
-    if !kafka.protocol.is_sasl() {
-        for (name, at) in names.into_iter().zip(places) {
-            if let Some(at) = at {
-                let message = format!("`{name}` is given, and the protocol is not one of sasl");
-                let help = "write `protocol = \"sasl_tls\"`, or leave the key out";
-                part.fault(at, message, help);
-            }
-        }
-        return;
-    }
-    let at = protocol_at.unwrap_or_default();
-    let [mechanism_at, username_at, file_at, env_at, literal_at] = places;
-    let has_password = file_at.or(env_at).or(literal_at);
-    let wanted = [
-        (
-            mechanism_at,
-            "mechanism",
-            "write `mechanism = \"scram-sha-512\"`",
-        ),
-        (username_at, "username", "write `username = \"…\"`"),
-        (
-            has_password,
-            "password_file",
-            "name a file with `password_file`, or a variable of the environment with `password_env`",
-        ),
-    ];
-    for (_, name, help) in wanted.into_iter().filter(|(given, _, _)| given.is_none()) {
-        if !part.sheet.torn {
-            part.fault(
-                at.clone(),
-                format!("`{name}` is missing for this protocol"),
-                help,
-            );
-        }
-    }
-    if let (Some(mechanism), Some(username), Some(password)) = (mechanism, username, password) {
-        kafka.sasl = Some(Sasl {
-            mechanism: mechanism.value,
-            username,
-            password,
-        });
-    }
-}
-
-fn password(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
-    if let Some(at) = part.key("password") {
-        let message =
-            "`password` stands in the configuration, where anyone who sees it can read it";
-        let help = "put it into a file and name that with `password_file`, or a variable of the environment with `password_env`; then change it";
-        part.fault(at, message, help);
-    }
-    let file = part.text("password_file");
-    let env = part.text("password_env");
-    if let (Some(_), Some(env)) = (&file, &env) {
-        let message = "`password_file` and `password_env` are both given";
-        part.fault(env.at.clone(), message, "keep one of them");
-    }
-    if let Some(file) = file {
-        return Some(SecretSource {
-            from: secret::From::File(PathBuf::from(file.value)),
-            place: part.sheet.place(file.at),
-        });
-    }
-    let env = env?;
-    let in_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    if !env.value.chars().all(in_variable) || env.value.starts_with(|c: char| c.is_ascii_digit()) {
-        // Perhaps the password itself: not shown.
-        let mut problem = part.sheet.place(env.at);
-        let value = problem.source.find('=').map_or(0, |equals| equals + 1);
-        veil(&mut problem, value);
-        problem.message =
-            "`password_env` is no name of a variable: letters A to Z, digits and `_`".to_owned();
-        part.sheet.push(
-            problem.with_help(
-                "write `password_env = \"VARSEL_KAFKA_PASSWORD\"` and set that variable",
-            ),
-        );
-        return None;
-    }
-    Some(SecretSource {
-        from: secret::From::Env(env.value.to_owned()),
-        place: part.sheet.place(env.at),
-    })
 }
 
 fn topics(sheet: &mut Sheet<'_>, document: &Document<String>, topics: &mut Topics) {
@@ -418,7 +192,7 @@ fn topics(sheet: &mut Sheet<'_>, document: &Document<String>, topics: &mut Topic
         }
     }
     for (key, given) in places {
-        check_name(&mut part, &given, "topic", MAX_NAME);
+        check_name(&mut part, &given, "a topic", MAX_NAME);
         if let Some(other) = taken.insert(given.value.clone(), key.clone()) {
             let message = format!("`{}` is the topic of `{other}` already", given.value);
             part.fault(given.at, message, "every topic is for one thing");
@@ -445,7 +219,7 @@ fn check_name(part: &mut Part<'_, '_, '_>, given: &Given<String>, what: &str, mo
     let name = &given.value;
     let is_fine = name.len() <= most && name.chars().all(in_name) && name != "." && name != "..";
     if !is_fine {
-        let message = format!("`{name}` is no name of a {what}");
+        let message = format!("`{name}` is no name of {what}");
         let help =
             format!("1 to {most} of the letters a to z and A to Z, digits, `.`, `_` and `-`");
         part.fault(given.at.clone(), message, &help);
@@ -458,8 +232,8 @@ fn run(sheet: &mut Sheet<'_>, document: &Document<String>, run: &mut Run) {
         run.roles = roles(&mut part, &given);
     }
     for (key, what, most, name) in [
-        ("instance", "instance", MAX_INSTANCE, &mut run.instance),
-        ("group", "group", MAX_NAME, &mut run.group),
+        ("instance", "an instance", MAX_INSTANCE, &mut run.instance),
+        ("group", "a group", MAX_NAME, &mut run.group),
     ] {
         if let Some(given) = part.text(key) {
             check_name(&mut part, &owned(&given), what, most);
@@ -538,11 +312,8 @@ fn place(part: &mut Part<'_, '_, '_>, given: Given<&str>) -> Option<Place> {
     };
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {
-        let mut problem = part.sheet.place(given.at);
-        let cut = problem.source.find('=').map_or(0, |equals| equals + 1);
-        veil(&mut problem, cut);
-        problem.message = "`url` has credentials in it".to_owned();
-        part.sheet.push(problem.with_help("leave them out: they come from the environment, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`"));
+        let help = "leave them out: they come from the environment, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`";
+        part.fault(given.at, "`url` has credentials in it", help);
         return None;
     }
     match scheme {

@@ -186,7 +186,9 @@ fn people(days: u32, seed: u64) -> Peekable<Population> {
         days,
         start: NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default(),
         seed,
-        ..Settings::default()
+        // Far more than in life, so that a few days show something.
+        fraud: 600,
+        stories: 1_000,
     };
     Population::new(&settings).peekable()
 }

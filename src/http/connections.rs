@@ -17,6 +17,9 @@ use tokio::time::{sleep, timeout};
 /// How long to leave a system alone that has no more files or memory for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The least that hyper takes as the bound of a head, in bytes.
+const LEAST_HEAD: usize = 8_192;
+
 /// Accepts until `stopped` says so, then waits for the connections in hand.
 pub async fn accept(
     listener: TcpListener,
@@ -70,7 +73,7 @@ async fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
-        .max_buf_size(limits.head_bytes)
+        .max_buf_size(limits.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = pin!(connection);
     // Whatever goes wrong with a connection is the client's affair: it sees it.

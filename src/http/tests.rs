@@ -1,4 +1,6 @@
 //! Tests of the port over real sockets: pages, bounds, the end.
+//!
+//! What the pages count is tested where it is counted.
 
 use super::*;
 use std::io::{Read, Write};
@@ -87,6 +89,27 @@ fn the_pages_answer_over_a_socket() {
         body.contains("varsel_events_total{result=\"applied\"} 3\n"),
         "{body}"
     );
+}
+
+#[test]
+fn a_page_longer_than_any_head_comes_whole() {
+    let house = house(Limits {
+        head_bytes: 0,
+        ..Limits::default()
+    });
+    for partition in 0..10_000 {
+        house
+            .metrics
+            .lag_records
+            .set(&["varsel.log", &partition.to_string()], 7);
+    }
+    let (status, head, body) = get(&house.server, "/metrics");
+    assert_eq!(status, 200);
+    assert!(
+        head.contains(&format!("content-length: {}", body.len())),
+        "{head}"
+    );
+    assert_eq!(body.matches("varsel_lag_records{").count(), 10_000);
 }
 
 #[test]

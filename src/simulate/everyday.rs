@@ -347,6 +347,10 @@ fn subscription(s: &mut Scene<'_>, n: u64) {
     if !approved {
         custom(s, "subscription-tried-again");
         s.next_days(3);
+        // By then somebody has lent it, or was paid.
+        if s.dice.chance(700) {
+            s.person.balance = s.person.balance.max(shop.median);
+        }
         s.pay(&payment);
     }
 }

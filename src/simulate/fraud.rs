@@ -3,9 +3,11 @@
 //! They come from the case of 2018, DOMAIN.md and an earlier independent generator. They know no rule book: what a rule
 //! misses here, it misses.
 
+mod stolen;
+
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::simulate::calendar::offset_ms;
-use crate::simulate::places::{ATTACKERS, Country, HOLIDAYS, HOME, RESALE, Shop, TRANSFERS, once};
+use crate::simulate::places::{ATTACKERS, Country, HOME, RESALE, Shop, TRANSFERS};
 use crate::simulate::scene::{
     CAME, EXPIRED, LOST, Payment, RAN_OUT, REFUSED, Scene, Secure, Story, TYPED, WRONG,
 };
@@ -16,7 +18,7 @@ const fn pattern(name: &'static str, says: &'static str, tell: fn(&mut Scene<'_>
 }
 
 /// All patterns, in the order in which they take their turns.
-pub const PATTERNS: [Story; 22] = [
+pub const PATTERNS: [Story; 24] = [
     pattern(
         "over-balance-then-eid-abroad",
         "Transfers over the balance, perhaps one without 3-D Secure, and a day later one approved by eID from abroad: the case of 2018",
@@ -75,17 +77,17 @@ pub const PATTERNS: [Story; 22] = [
     pattern(
         "blocked-card-tried",
         "The card is blocked, and attempts go on",
-        blocked,
+        stolen::blocked,
     ),
     pattern(
         "card-testing",
         "Small payments at many merchants, mostly declined, then a large one",
-        testing,
+        stolen::testing,
     ),
     pattern(
         "card-testing-approved",
         "Small payments at many merchants, all approved, then a large one",
-        testing_approved,
+        stolen::testing_approved,
     ),
     pattern(
         "quasi-cash-at-night",
@@ -95,12 +97,12 @@ pub const PATTERNS: [Story; 22] = [
     pattern(
         "rapid-purchases",
         "A burst of purchases without 3-D Secure",
-        rapid,
+        stolen::rapid,
     ),
     pattern(
         "copied-stripe",
         "The stripe is read on another continent an hour after the chip at home",
-        copied,
+        stolen::copied,
     ),
     pattern(
         "phished-code",
@@ -115,17 +117,27 @@ pub const PATTERNS: [Story; 22] = [
     pattern(
         "plain-card-data",
         "One or two purchases abroad with stolen card data, without 3-D Secure",
-        card_data,
+        stolen::card_data,
     ),
     pattern(
         "telephone-orders",
         "Telephone orders with stolen card data",
-        telephone,
+        stolen::telephone,
+    ),
+    pattern(
+        "wallet-on-another-phone",
+        "The card is put into a wallet on the fraudster's phone, and taps in shop after shop for large sums",
+        stolen::wallet,
+    ),
+    pattern(
+        "transfers-kept-small",
+        "Transfers below every threshold, over days, each by a method that the log does not name",
+        kept_small,
     ),
     pattern(
         "stolen-card-tapped",
         "The lost card is tapped in shop after shop before it is missed",
-        tapped,
+        stolen::tapped,
     ),
 ];
 
@@ -413,53 +425,6 @@ fn worn_down(s: &mut Scene<'_>) {
     });
 }
 
-fn blocked(s: &mut Scene<'_>) {
-    s.by_fraudster(false);
-    s.card("blocked");
-    s.by_fraudster(true);
-    for _ in 0..s.dice.between(6, 11) {
-        s.wait_min(1, 25);
-        let shop = if s.dice.chance(200) {
-            any_transfer(s)
-        } else {
-            *s.dice.pick(&RESALE)
-        };
-        let ore = kroner(s, 300, 6_000);
-        let code = *s.dice.pick(&["62", "62", "41", "43"]);
-        if s.dice.chance(600) {
-            s.pay(&Payment::plain(shop, ore).answered(code));
-        } else {
-            attempt(s, shop, ore, code);
-        }
-    }
-}
-
-fn tests(s: &mut Scene<'_>, declined: u64) {
-    let from = s.dice.index(RESALE.len());
-    for n in 0..s.dice.index(8) + 6 {
-        let shop = RESALE[(from + n) % RESALE.len()].branch(u64::try_from(n).unwrap_or(0));
-        let code = if s.dice.chance(declined) {
-            *s.dice.pick(&["05", "14", "N7", "82"])
-        } else {
-            "00"
-        };
-        let ore = kroner(s, 1, 40);
-        s.pay(&Payment::plain(shop, ore).answered(code));
-        s.wait_s(8, 75);
-    }
-    s.wait_min(1, 40);
-    let (shop, ore) = (*s.dice.pick(&RESALE[..9]), kroner(s, 2_500, 16_000));
-    s.pay(&Payment::plain(shop, ore).answered("00"));
-}
-
-fn testing(s: &mut Scene<'_>) {
-    tests(s, 850);
-}
-
-fn testing_approved(s: &mut Scene<'_>) {
-    tests(s, 0);
-}
-
 fn at_night(s: &mut Scene<'_>) {
     // Between two and five in the night that follows.
     let into_ms = (s.at_ms + offset_ms(s.at_ms)).rem_euclid(DAY_MS);
@@ -473,41 +438,6 @@ fn at_night(s: &mut Scene<'_>) {
             response: Some("00"),
             ..Scene::secured(shop, ore)
         });
-    }
-}
-
-fn rapid(s: &mut Scene<'_>) {
-    for _ in 0..s.dice.between(12, 26) {
-        let (shop, ore) = (*s.dice.pick(&RESALE[..7]), kroner(s, 300, 1_500));
-        s.pay(&Payment::plain(shop, ore).answered("00"));
-        s.wait_s(15, 60);
-    }
-}
-
-fn copied(s: &mut Scene<'_>) {
-    s.by_fraudster(false);
-    let shop = s.person.street(&mut s.dice, s.at_ms);
-    s.pay(&Payment::present(shop, 18_700, "chip_pin").answered("00"));
-    // That one is the owner's.
-    s.payments.clear();
-    s.by_fraudster(true);
-    s.wait_min(25, 100);
-    let country = if s.dice.chance(500) {
-        &HOLIDAYS[9]
-    } else {
-        &ATTACKERS[4]
-    };
-    for _ in 0..s.dice.between(1, 4) {
-        let ore = kroner(s, 1_500, 8_000);
-        let machine = s.dice.chance(400);
-        let shop = if machine {
-            once("atm-x", "Bank ATM", "6011", 0)
-        } else {
-            once("gold", "Central Gold", "5944", 0)
-        };
-        let payment = Payment::present(shop.there(country), ore, "magstripe").answered("00");
-        s.pay(&if machine { payment.by("atm") } else { payment });
-        s.wait_min(4, 45);
     }
 }
 
@@ -548,39 +478,12 @@ fn phished_app(s: &mut Scene<'_>) {
     }
 }
 
-fn card_data(s: &mut Scene<'_>) {
-    for _ in 0..s.dice.between(1, 3) {
-        let (shop, ore) = (*s.dice.pick(&RESALE), kroner(s, 400, 6_000));
-        s.pay(&Payment::plain(shop, ore).answered("00"));
-        s.wait_min(5, 20 * 60);
+fn kept_small(s: &mut Scene<'_>) {
+    for _ in 0..s.dice.between(3, 7) {
+        let (shop, ore) = (any_transfer(s), kroner(s, 400, 1_900));
+        attempt(s, shop, ore, "00");
+        s.wait_min(8 * 60, 30 * 60);
     }
-}
-
-fn telephone(s: &mut Scene<'_>) {
-    for _ in 0..s.dice.between(1, 4) {
-        let (shop, ore) = (*s.dice.pick(&RESALE[..9]), kroner(s, 800, 9_000));
-        let code = if s.dice.chance(250) { "05" } else { "00" };
-        s.pay(
-            &Payment::present(shop, ore, "none")
-                .by("moto")
-                .answered(code),
-        );
-        s.wait_min(5, 90);
-    }
-}
-
-fn tapped(s: &mut Scene<'_>) {
-    for _ in 0..s.dice.between(5, 13) {
-        let shop = s
-            .person
-            .street(&mut s.dice, s.at_ms)
-            .branch(s.dice.below(60) + 100);
-        let ore = kroner(s, 60, 350);
-        s.pay(&Payment::present(shop, ore, "contactless").answered("00"));
-        s.wait_min(4, 40);
-    }
-    let shop = once("guld", "Guld og Ure", "5944", 0);
-    s.pay(&Payment::present(shop, 890_000, "chip_pin").answered("55"));
 }
 
 /// It is found out: the card is blocked and replaced, phone and eID are put right, and the disputes label the payments.

@@ -2,9 +2,10 @@
 //!
 //! They come from DOMAIN.md and an earlier independent generator; like the patterns of fraud they know no rule book.
 
+mod abroad;
+
 use crate::domain::time::{DAY_MS, HOUR_MS};
 use crate::simulate::calendar::offset_ms;
-use crate::simulate::person::Journey;
 use crate::simulate::places::{HOLIDAYS, RESALE, Shop, TRANSFERS, once, skewed};
 use crate::simulate::scene::{
     CAME, CANCELLED, EXPIRED, LOST, Payment, RAN_OUT, REFUSED, Scene, Secure, Story, TYPED, WRONG,
@@ -19,7 +20,7 @@ pub const STORIES: [Story; 28] = [
     story(
         "hotel-on-holiday",
         "A hotel abroad approved by eID from there, among payments by chip",
-        hotel,
+        abroad::hotel,
     ),
     story(
         "poor-reception",
@@ -100,7 +101,7 @@ pub const STORIES: [Story; 28] = [
     story(
         "train-tickets-abroad",
         "Tickets of a foreign railway by code from there",
-        train,
+        abroad::train,
     ),
     story(
         "browser-behind-vpn",
@@ -130,12 +131,12 @@ pub const STORIES: [Story; 28] = [
     story(
         "logins-from-a-weekend",
         "A weekend abroad, bank logins from there, and home again",
-        weekend,
+        abroad::weekend,
     ),
     story(
         "phone-lost-abroad",
         "The phone lost on holiday, the app activated on another there, the hotel paid with it",
-        lost_abroad,
+        abroad::lost_abroad,
     ),
     story("night-out", "Bars and taxis in the small hours", night_out),
     story(
@@ -164,56 +165,11 @@ fn by_eid(s: &mut Scene<'_>, shop: Shop, ore: i64, otp: &'static [&'static str])
     s.secure(&Secure { otp, eid, ..it });
 }
 
-/// Goes to a country for some days, there from half a day later; waits until then and a bit.
-fn go(s: &mut Scene<'_>, days: i64) {
-    let at = s
-        .dice
-        .index(HOLIDAYS.len())
-        .min(s.dice.index(HOLIDAYS.len()));
-    let from_ms = s.at_ms + s.dice.between(8 * HOUR_MS, 14 * HOUR_MS);
-    s.person.journey = Some(Journey {
-        country: u8::try_from(at).unwrap_or(0),
-        from_ms,
-        until_ms: from_ms + days * DAY_MS,
-    });
-    s.at_ms = from_ms;
-    s.wait_min(30, 180);
-}
-
-/// A few payments by card where they are.
-fn about(s: &mut Scene<'_>) {
-    for _ in 0..s.dice.between(2, 4) {
-        let shop = s.person.street(&mut s.dice, s.at_ms);
-        let ore = s.dice.amount(shop.median, 200);
-        let security = *s.dice.pick(&["chip_pin", "contactless"]);
-        s.pay(&Payment::present(shop, ore, security));
-        s.wait_min(60, 240);
-    }
-}
-
-fn there(s: &Scene<'_>, shop: Shop) -> Shop {
-    s.person
-        .abroad(s.at_ms)
-        .map_or(shop, |country| shop.there(country))
-}
-
 /// The next time of a local hour, and some minutes.
 fn until_hour(s: &mut Scene<'_>, hour: i64) {
     let local_ms = (s.at_ms + offset_ms(s.at_ms)).rem_euclid(DAY_MS);
     s.at_ms += (hour * HOUR_MS - local_ms).rem_euclid(DAY_MS);
     s.wait_min(0, 50);
-}
-
-fn hotel(s: &mut Scene<'_>) {
-    let days = s.dice.between(4, 9);
-    go(s, days);
-    about(s);
-    s.next_days(1);
-    about(s);
-    let shop = there(s, once("grand", "Grand Hotel Palace", "7011", 0));
-    let ore = s.dice.between(120_000, 420_000);
-    s.person.balance = s.person.balance.max(ore * 2);
-    by_eid(s, shop, ore, CAME);
 }
 
 fn reception(s: &mut Scene<'_>) {
@@ -442,16 +398,6 @@ fn mislaid(s: &mut Scene<'_>) {
     }
 }
 
-fn train(s: &mut Scene<'_>) {
-    let days = s.dice.between(3, 7);
-    go(s, days);
-    about(s);
-    s.next_days(1);
-    let shop = there(s, once("rail", "National Rail Tickets", "4112", 0));
-    let ore = s.dice.between(30_000, 150_000);
-    by_code(s, shop, ore, TYPED);
-}
-
 fn vpn(s: &mut Scene<'_>) {
     let country = s.dice.pick(&HOLIDAYS);
     for _ in 0..2 {
@@ -528,34 +474,6 @@ fn laptop(s: &mut Scene<'_>) {
     let ore = s.dice.between(500_000, 1_100_000);
     s.person.balance = s.person.balance.max(ore + 100_000);
     by_code(s, shop, ore, TYPED);
-}
-
-fn weekend(s: &mut Scene<'_>) {
-    go(s, 3);
-    for _ in 0..3 {
-        s.login("bank_login");
-        s.wait_min(20, 200);
-        about(s);
-        s.wait_min(4 * 60, 10 * 60);
-    }
-}
-
-fn lost_abroad(s: &mut Scene<'_>) {
-    go(s, 8);
-    about(s);
-    s.next_days(2);
-    let ip = s.person.address(&mut s.dice, s.at_ms);
-    s.eid("app_activated", ip, "app", "other", None, None);
-    s.wait_min(60, 20 * 60);
-    let shop = there(s, once("grand", "Grand Hotel Palace", "7011", 0));
-    let ore = s.dice.between(120_000, 600_000);
-    s.person.balance = s.person.balance.max(ore * 2);
-    let it = s.own(shop, ore);
-    s.secure(&Secure {
-        browser: Some(ip),
-        eid: Some((ip, "app")),
-        ..it
-    });
 }
 
 fn night_out(s: &mut Scene<'_>) {

@@ -179,8 +179,7 @@ impl Person {
             phones: 0,
             homes: 0,
         };
-        let start = person.fact(1).between(200_000, 1_800_000);
-        person.balance = start * person.level() / 1_000;
+        person.balance = person.income() * person.fact(1).between(300, 1_200) / 1_000;
         person
     }
 
@@ -207,9 +206,9 @@ impl Person {
 
     /// What comes on pay day and may be spent by card, in øre.
     pub fn income(&self) -> i64 {
-        // A payment is some DKK 200 on average.
-        let month = i64::try_from(self.pace()).unwrap_or(1_000) * 30 * 20;
-        (month * self.level() / 1_000).max(150_000) * self.fact(4).between(900, 2_200) / 1_000
+        // A payment is some DKK 350 on average, travel and furniture included.
+        let month = i64::try_from(self.pace()).unwrap_or(1_000) * 30 * 45;
+        (month * self.level() / 1_000).max(400_000) * self.fact(4).between(1_100, 3_000) / 1_000
     }
 
     /// Whether they have a trait.
@@ -252,7 +251,7 @@ impl Person {
 
     /// When the card was issued: milliseconds before the first day.
     pub fn issued_before_ms(&self) -> i64 {
-        self.fact(9).between(20 * 24 * 60, 300 * 24 * 60) * 60_000
+        self.fact(9).between(20 * 24 * 3_600, 300 * 24 * 3_600) * 1_000
     }
 
     /// The person's key.

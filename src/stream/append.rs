@@ -25,7 +25,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What intake needs from the rest of the process.
@@ -54,6 +54,7 @@ pub struct Bound {
     pub cardholder: String,
 }
 
+/// A change of which source partitions are ours.
 #[derive(Debug)]
 pub enum Change {
     /// These are ours from now on.
@@ -62,9 +63,12 @@ pub enum Change {
     Revoke(Vec<(String, i32)>, bool),
 }
 
+/// What the client tells us between polls.
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
+    /// Set when nobody will carry out changes any more.
+    pub closing: AtomicBool,
     troubles: Troubles,
 }
 
@@ -94,6 +98,13 @@ impl ConsumerContext for Ear {
         error: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
+        if self.closing.load(Ordering::Relaxed) {
+            // Nobody polls any more: all is settled, and the client only wants to hear it.
+            if let Err(error) = consumer.incremental_unassign(list) {
+                tracing::warn!(%error, "partitions cannot be given back");
+            }
+            return;
+        }
         let partitions = list
             .elements()
             .iter()
@@ -127,7 +138,9 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     consumer
         .subscribe(&topics)
         .map_err(StreamError::client("subscribe to the sources"))?;
-    Gate::new(needs, &consumer, intake, bindings).turn()
+    let result = Gate::new(needs, &consumer, intake, bindings).turn();
+    consumer.context().closing.store(true, Ordering::Relaxed);
+    result
 }
 
 /// Takes up a binding that another life or instance has made.

@@ -47,6 +47,15 @@ struct Owned {
     sent: i64,
 }
 
+/// A partition being restored.
+#[derive(Debug)]
+struct Coming {
+    /// The offset wanted, and the trail, once its hand has it.
+    ready: Option<(i64, Arc<Trail>)>,
+    /// Where the log ended when we asked.
+    goal: i64,
+}
+
 /// The polling thread's side of the work.
 pub struct Desk<'m> {
     needs: &'m Needs,
@@ -57,7 +66,7 @@ pub struct Desk<'m> {
     said: Receiver<Said>,
     owned: BTreeMap<i32, Owned>,
     /// Partitions being restored, with the offset wanted where it is known.
-    coming: BTreeMap<i32, (Option<i64>, i64, Option<Arc<Trail>>)>,
+    coming: BTreeMap<i32, Coming>,
     owners: Owners,
     topic: &'m str,
     commits: Stopwatch,
@@ -271,7 +280,11 @@ impl<'m> Desk<'m> {
                     | Offset::Invalid
                     | Offset::OffsetTail(_) => None,
                 });
-            self.coming.insert(*partition, (None, high, None));
+            let coming = Coming {
+                ready: None,
+                goal: high,
+            };
+            self.coming.insert(*partition, coming);
             if let Some(offset) = committed {
                 self.committed.set(*partition, offset);
             }
@@ -321,10 +334,9 @@ impl<'m> Desk<'m> {
                 trail,
             } => {
                 if let Some(coming) = self.coming.get_mut(&partition) {
-                    coming.0 = Some(wanted);
-                    coming.2 = Some(trail);
+                    coming.ready = Some((wanted, trail));
                 }
-                if self.coming.values().all(|(wanted, ..)| wanted.is_some()) {
+                if self.coming.values().all(|coming| coming.ready.is_some()) {
                     self.assign()?;
                 }
                 Ok(())
@@ -335,8 +347,12 @@ impl<'m> Desk<'m> {
     /// Assigns the partitions that were restored, each from where its state stands.
     fn assign(&mut self) -> Result<(), StreamError> {
         let mut list = TopicPartitionList::new();
-        for (partition, (wanted, goal, trail)) in std::mem::take(&mut self.coming) {
-            let (Some(wanted), Some(trail)) = (wanted, trail) else {
+        for (partition, coming) in std::mem::take(&mut self.coming) {
+            let Coming {
+                ready: Some((wanted, trail)),
+                goal,
+            } = coming
+            else {
                 continue;
             };
             list.add_partition_offset(self.topic, partition, Offset::Offset(wanted))

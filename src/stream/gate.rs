@@ -61,6 +61,7 @@ pub struct Gate<'m> {
     trails: BTreeMap<Lane, Trail>,
     sent: BTreeMap<Lane, i64>,
     decoder: Decoder,
+    #[expect(clippy::vec_box, reason = "the boxes go out into lanes and come back")]
     spare: Vec<Box<Event>>,
     commits: Stopwatch,
     look: Stopwatch,
@@ -263,10 +264,11 @@ impl<'m> Gate<'m> {
             let bound = Bound {
                 cardholder: cardholder.into(),
             };
+            let key = format!("{:016x}", card.0);
             let parcel = Parcel {
                 topic,
                 partition: None,
-                key: format!("{:016x}", card.0).as_bytes(),
+                key: key.as_bytes(),
                 value: &serde_json::to_vec(&bound).unwrap_or_default(),
                 headers: None,
             };
@@ -284,13 +286,14 @@ impl<'m> Gate<'m> {
 
     fn tick(&mut self, at_ms: i64, ticket: &Arc<Ticket>) -> Result<(), StreamError> {
         self.minute = Some(at_ms);
+        let value = at_ms.to_string();
         for partition in 0..i32::try_from(self.needs.partitions).unwrap_or(0) {
             let headers = OwnedHeaders::new_with_capacity(1);
             let parcel = Parcel {
                 topic: &self.needs.config.topics.log,
                 partition: Some(partition),
                 key: b"",
-                value: at_ms.to_string().as_bytes(),
+                value: value.as_bytes(),
                 headers: Some(records::with(headers, records::KIND, b"t")),
             };
             self.needs.sender.send(parcel, ticket)?;

@@ -59,10 +59,11 @@ impl Owners {
     }
 
     fn put(&self, partition: i32, value: &[u8]) -> Result<(), StreamError> {
+        let key = partition.to_string();
         let parcel = Parcel {
             topic: &self.topic,
             partition: None,
-            key: partition.to_string().as_bytes(),
+            key: key.as_bytes(),
             value,
             headers: None,
         };

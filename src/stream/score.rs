@@ -61,6 +61,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
+    /// Set when nobody will carry out changes any more.
+    pub closing: AtomicBool,
     /// What is committed.
     pub committed: Arc<Committed>,
     /// What the connection met.
@@ -93,6 +95,13 @@ impl ConsumerContext for Ear {
         error: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
+        if self.closing.load(Ordering::Relaxed) {
+            // Nobody polls any more: all is settled, and the client only wants to hear it.
+            if let Err(error) = consumer.incremental_unassign(list) {
+                tracing::warn!(%error, "partitions cannot be given back");
+            }
+            return;
+        }
         let partitions = list.elements().iter().map(|e| e.partition()).collect();
         let change = if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             Change::Assign(partitions)
@@ -153,15 +162,9 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         dead_letters: config.topics.dead_letters.clone(),
     });
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            keep(
-                &to_keep,
-                &vault,
-                &committed,
-                &needs.metrics,
-                &needs.readiness,
-            )
-        });
+        let (vault, committed) = (&*vault, &*committed);
+        let (metrics, readiness) = (&*needs.metrics, &*needs.readiness);
+        scope.spawn(move || keep(&to_keep, vault, committed, metrics, readiness));
         let ground = ground;
         let result = std::thread::scope(|inner| {
             let (say, said) = sync_channel(WAITING);
@@ -183,8 +186,9 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                     held: VecDeque::new(),
                 });
             }
-            Desk::new(needs, &consumer, &committed, &vault, crew, said).and_then(Desk::turn)
+            Desk::new(needs, &consumer, committed, vault, crew, said).and_then(Desk::turn)
         });
+        consumer.context().closing.store(true, Ordering::Relaxed);
         committed.over.store(true, Ordering::Relaxed);
         drop(ground);
         result

@@ -100,7 +100,7 @@ impl Labelled {
         self.cell(values).fetch_add(more, Relaxed);
     }
 
-    /// Shows these labels no longer, as for a partition that went to another instance.
+    /// Shows these labels no longer, as for a partition that went to another instance; a cell still kept counts unseen.
     pub fn forget(&self, values: &[&str]) {
         let key: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         locked(&self.cells).remove(&key);

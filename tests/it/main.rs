@@ -18,6 +18,8 @@ mod determinism;
 mod expr_oracle;
 mod generate;
 mod golden;
+mod golden_config;
 mod golden_errors;
 mod live;
 mod reference;
+mod simulate;
