@@ -145,7 +145,15 @@ const LAYERS: [Layer; 6] = [
     },
     Layer {
         name: "top",
-        modules: &["app", "live", "replay*", "demo*", "simulate*", "cli*", "main"],
+        modules: &[
+            "app",
+            "live",
+            "replay*",
+            "demo*",
+            "simulate*",
+            "cli*",
+            "main",
+        ],
         banned: &[],
         ordered: false,
     },

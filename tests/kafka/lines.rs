@@ -184,7 +184,7 @@ pub fn busy(cards: u32, seed: u64, count: usize, copies: usize) -> Vec<Line> {
         for name in &names {
             place += 1;
             let end = first + (last - first) * place / (all + 1);
-            streams.push(story(name, &format!("-{seed}x{copy}"), Some(end)));
+            streams.push(story(name, &format!("-{}x{copy}", seed % 1_000), Some(end)));
         }
     }
     streams.push(crowd);

@@ -13,20 +13,22 @@ use std::time::Duration;
 
 const RELOADS: usize = 60;
 
-fn copy_starter(to: &Path) {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_file() {
-            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            std::fs::copy(&path, copy).unwrap();
         }
     }
 }
 
 /// A trusted merchant more, so that the book is another one.
 fn change(rules: &Path, number: usize) {
-    let path = rules.join("trusted-merchants.txt");
+    let path = rules.join("lists/trusted-merchants.txt");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, format!("{text}m-reload-{number}\n")).unwrap();
 }
@@ -76,7 +78,7 @@ fn a_storm_of_reloads_with_every_third_bad_costs_no_event_and_leaves_no_doubt_wh
     let mut scene = Scene::new("reload");
     scene.make_bank_topics();
     let rules = scene.dir.join("book");
-    copy_starter(&rules);
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("rules"), &rules);
     scene.set_text("rules", "dir", "./book");
     scene.make_own_topics();
     let lines = lines::busy(2_000, 71, 120_000, 1);
