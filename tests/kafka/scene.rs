@@ -97,6 +97,9 @@ impl Scene {
     pub fn make_own_topics(&self) {
         let made = self.varsel(&["topics", "--apply"]);
         assert_eq!(made.code, Some(0), "varsel topics --apply: {}", made.said);
+        for (_, name) in OWN {
+            self.topics.led(&self.topic(name));
+        }
     }
 
     /// A topic's name in this world.

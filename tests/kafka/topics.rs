@@ -39,6 +39,7 @@ impl Topics {
         crate::wait::until("a topic just made is known", LIMIT, || {
             (self.partitions(name) == partitions).then_some(())
         });
+        self.led(name);
     }
 
     pub fn delete(&self, name: &str) {
@@ -81,6 +82,16 @@ impl Topics {
         (0..self.partitions(name))
             .map(|p| self.looker.fetch_watermarks(name, p, LIMIT).unwrap())
             .collect()
+    }
+
+    /// Waits until every partition of a topic just made has a leader that answers.
+    pub fn led(&self, name: &str) {
+        crate::wait::until("a topic just made has leaders", LIMIT, || {
+            let all = 0..self.partitions(name);
+            all.into_iter()
+                .all(|p| self.looker.fetch_watermarks(name, p, LIMIT).is_ok())
+                .then_some(())
+        });
     }
 
     /// Records in a topic, as far as offsets tell.
