@@ -5,14 +5,18 @@
 
 use crate::cli::{Demo, Places, Replay};
 use crate::clock::{self, Stopwatch};
+use crate::config::Config;
 use crate::demo;
+use crate::domain::time::Moment;
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
 use crate::replay::report::Report;
 use crate::replay::saved::SavedError;
 use crate::replay::source::SourceError;
+use crate::replay::topic::Topics;
 use crate::replay::{self, Options, ReplayError};
 use crate::rulebook;
+use crate::stream::range::Bound;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -74,8 +78,13 @@ pub fn replay(options: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> io:
         Ok(parts) => parts,
         Err(code) => return Ok(code),
     };
+    let topics = match topics(options, err)? {
+        Ok(topics) => topics,
+        Err(code) => return Ok(code),
+    };
     let run = Options {
         inputs: options.input.clone(),
+        topics,
         out: options.out.clone(),
         shards: usize::from(options.shards),
         batch: usize::try_from(options.batch).unwrap_or(64),
@@ -108,12 +117,58 @@ pub fn replay(options: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> io:
     }
 }
 
+/// The topics that a replay reads in place of files, or the exit code after saying why not.
+fn topics(options: &Replay, err: &mut dyn Write) -> io::Result<Result<Option<Topics>, u8>> {
+    if options.topic.is_empty() {
+        return Ok(Ok(None));
+    }
+    if options.resume.is_some() || options.checkpoint.is_some() {
+        writeln!(
+            err,
+            "error: `--checkpoint` and `--resume` are for files\n  = help: name a range of the topic with `--from` and `--to`"
+        )?;
+        return Ok(Err(BAD_FILES));
+    }
+    let config = match Config::load(&options.config) {
+        Ok(config) => config,
+        Err(problems) => {
+            write!(err, "{problems}")?;
+            return Ok(Err(BAD_FILES));
+        }
+    };
+    let mut bounds = [Bound::Open; 2];
+    for (bound, text) in bounds.iter_mut().zip([&options.from, &options.to]) {
+        let Some(text) = text else { continue };
+        *bound = match (text.parse(), Moment::parse(text)) {
+            (Ok(offset), _) => Bound::Offset(offset),
+            (Err(_), Some(moment)) => Bound::Time(moment.ms),
+            (Err(_), None) => {
+                writeln!(
+                    err,
+                    "error: `{text}` is neither an offset nor a time\n  = help: write an offset such as 1200, or a time such as 2018-03-05T16:00:00+01:00"
+                )?;
+                return Ok(Err(BAD_FILES));
+            }
+        };
+    }
+    let [from, to] = bounds;
+    Ok(Ok(Some(Topics {
+        config: Arc::new(config),
+        names: options.topic.clone(),
+        from,
+        to,
+        with_books: options.which.rules.is_none(),
+    })))
+}
+
 fn code_of(error: &ReplayError) -> u8 {
     match error {
         ReplayError::Source(SourceError::Open { .. }) => BAD_FILES,
         ReplayError::Saved(SavedError::Write { .. }) => FAILED,
         ReplayError::Saved(_) => BAD_FILES,
-        ReplayError::Source(SourceError::Read { .. })
+        ReplayError::Source(
+            SourceError::Read { .. } | SourceError::Broker(_) | SourceError::Topic { .. },
+        )
         | ReplayError::Sink { .. }
         | ReplayError::Lost
         | ReplayError::Shard(_) => FAILED,

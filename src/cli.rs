@@ -71,8 +71,20 @@ pub struct Places {
 pub struct Replay {
     /// Recorded events: JSON lines, plain, .gz or .zst; `-` is standard input; several are merged
     /// by `at`
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    #[arg(long, required_unless_present = "topic", num_args = 1.., value_name = "FILE")]
     pub input: Vec<PathBuf>,
+    /// Kafka topics in place of files: the bank's, or our log; the live monitor is not touched
+    #[arg(long, conflicts_with = "input", num_args = 1.., value_name = "TOPIC")]
+    pub topic: Vec<String>,
+    /// Where to begin in each partition: an offset, or a time (RFC 3339) by the broker's clock
+    #[arg(long, requires = "topic", value_name = "OFFSET|TIME")]
+    pub from: Option<String>,
+    /// Where to end, itself left out
+    #[arg(long, requires = "topic", value_name = "OFFSET|TIME")]
+    pub to: Option<String>,
+    /// The configuration that says how to reach Kafka
+    #[arg(long, value_name = "FILE", default_value = "varsel.toml")]
+    pub config: PathBuf,
     /// Folder for alerts.jsonl, holds.jsonl, decisions.jsonl, rejects.jsonl and report.json
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

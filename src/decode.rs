@@ -9,7 +9,9 @@ mod field;
 mod fields;
 mod moment;
 mod pan;
+mod shape;
 mod string;
+mod token;
 mod walk;
 
 use crate::domain::event::Event;

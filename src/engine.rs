@@ -36,8 +36,9 @@ pub mod vocabulary;
 use crate::domain::event::{Authorization, Body, Event};
 use crate::domain::outcome::{Decision, Effect};
 use crate::domain::time::DAY_MS;
+use crate::engine::candidates::Stage;
 use crate::engine::decide::Findings;
-use crate::engine::features::{Scratch, View, challenge_of, own_purchase};
+use crate::engine::features::{Scratch, View};
 use crate::engine::prepared::Prepared;
 use crate::engine::raise::Cause;
 use crate::engine::record::{Record, seconds};
@@ -197,8 +198,8 @@ impl Engine {
     pub fn assess(&self, event: &Event) -> Decision {
         self.look(event, false, |view| {
             let mut findings = Findings::default();
-            let set = self.prepared.decide.of(view);
-            decide::evaluate(&self.prepared, view, set, &mut findings);
+            self.prepared.candidates.find(view);
+            decide::evaluate(&self.prepared, view, Stage::Decide, &mut findings);
             decide::decision(&self.prepared, view, &findings)
         })
     }
@@ -219,13 +220,13 @@ impl Engine {
                 &brought_up
             }
             None => {
-                brought_up = Record::new(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+                brought_up = Record::new(event.cardholder_fp.0, event.at.ms);
                 &brought_up
             }
         };
         let mut scratch = Scratch::default();
-        let mut view = view(
-            &self.prepared,
+        let mut view = View::new(
+            &self.prepared.book,
             event,
             record,
             (clock_ms, late),
@@ -243,9 +244,7 @@ impl Engine {
         out.decision = None;
         out.effects.clear();
         out.hits.clear();
-        let slot = self
-            .slab
-            .slot(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+        let slot = self.slab.slot(event.cardholder_fp.0, event.at.ms);
         let Some(record) = self.slab.get(slot) else {
             return;
         };
@@ -281,8 +280,8 @@ impl Engine {
         let Some(record) = self.slab.get_mut(slot) else {
             return;
         };
-        let mut view = view(
-            prepared,
+        let mut view = View::new(
+            &prepared.book,
             event,
             record,
             (clock_ms, late),
@@ -291,14 +290,14 @@ impl Engine {
         );
         let judged = !matches!(&event.body, Body::Authorization(payment) if Authorization::is_undoing(payment));
         if judged {
-            let set = prepared.decide.of(&mut view);
-            decide::evaluate(prepared, &mut view, set, &mut self.decided);
+            prepared.candidates.find(&mut view);
+            decide::evaluate(prepared, &mut view, Stage::Decide, &mut self.decided);
             if event.is_decided() {
                 out.decision = Some(decide::decision(prepared, &view, &self.decided));
             }
             view.outcome = true;
-            let set = prepared.absorb.of(&mut view);
-            decide::evaluate(prepared, &mut view, set, &mut self.absorbed);
+            prepared.candidates.narrow(&mut view);
+            decide::evaluate(prepared, &mut view, Stage::Absorb, &mut self.absorbed);
             passed_steps(prepared, &mut view, &mut self.moved);
         }
         let facts = absorb::facts(&view);
@@ -308,7 +307,7 @@ impl Engine {
         }
         let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
         gave_way += move_sequences(record, prepared, &self.moved, event, clock_ms);
-        gave_way += absorb::absorb(record, &prepared.book, event, &facts, clock_ms);
+        gave_way += absorb::absorb(record, prepared, event, &facts, clock_ms);
         record.clock_ms = clock_ms;
         let before = out.effects.len();
         raise::hear(record, prepared, event, clock_ms, &mut out.effects);
@@ -384,7 +383,7 @@ type Queue = BinaryHeap<Reverse<(i64, u32)>>;
 
 /// Puts a cardholder into the queue of deadlines, where something new is due earlier.
 fn enqueue(queue: &mut Queue, record: &mut Record, slot: u32) {
-    let deadline = record.due_ms;
+    let deadline = record.due_ms();
     let Some(cold) = record.cold.as_deref_mut().filter(|_| deadline != 0) else {
         return;
     };
@@ -396,7 +395,8 @@ fn enqueue(queue: &mut Queue, record: &mut Record, slot: u32) {
 
 /// Whether nothing about a record changes of itself by `clock_ms`.
 fn is_current(record: &Record, clock_ms: i64) -> bool {
-    let due = record.due_ms != 0 && record.due_ms <= clock_ms;
+    let due_ms = record.due_ms();
+    let due = due_ms != 0 && due_ms <= clock_ms;
     !due && clock_ms - record.clock_ms <= FORGET_MS
 }
 
@@ -410,14 +410,15 @@ fn bring_up(
     effects: &mut Vec<Effect>,
 ) -> Vec<usize> {
     let mut hits = Vec::new();
-    if record.due_ms != 0 && record.due_ms <= clock_ms {
+    let due_ms = record.due_ms();
+    if due_ms != 0 && due_ms <= clock_ms {
         hits = raise::due(record, prepared, clock_ms, effects);
         effects.sort_by(|a, b| order(a).cmp(&order(b)));
         record.refresh_due();
     }
     if clock_ms - record.clock_ms > FORGET_MS {
         // As if a sweep had come by before.
-        *record = Record::new(event.cardholder_fp.0, event.cardholder(), event.at.ms);
+        *record = Record::new(event.cardholder_fp.0, event.at.ms);
     }
     hits
 }
@@ -465,46 +466,18 @@ fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
     record.shrink();
 }
 
-/// An event in hand against a record.
-fn view<'a>(
-    prepared: &'a Prepared,
-    event: &'a Event,
-    record: &'a Record,
-    (clock_ms, late): (i64, bool),
-    counted_from_ms: &'a [i64],
-    scratch: &'a mut Scratch,
-) -> View<'a> {
-    scratch.start(prepared.book.aggregates.len());
-    let own = own_purchase(&prepared.book, event);
-    let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), clock_ms);
-    View {
-        own,
-        book: &prepared.book,
-        event,
-        record,
-        clock_ms,
-        late,
-        outcome: false,
-        challenge,
-        purchase: own.or(challenge.and_then(|c| c.purchase)),
-        counted_from_ms,
-        scratch,
-    }
-}
-
 /// Which steps of which sequences the event passes: (rule, bits of its steps).
 fn passed_steps(prepared: &Prepared, view: &mut View<'_>, moved: &mut Vec<(usize, u32)>) {
-    let set = prepared.steps.of(view);
-    for number in candidates::members(set) {
-        let Some((rule, step)) = prepared.step_of.get(number).copied() else {
-            continue;
-        };
+    let mut walk = prepared.candidates.walk(Stage::Step, view);
+    while let Some((entry, settled)) = walk.next(&view.scratch.left) {
+        let (rule, step) = (entry.rule, entry.step);
         let condition = prepared
             .book
             .rules
             .get(rule)
             .and_then(|r| r.sequence.as_ref()?.steps.get(step));
-        if condition.is_some_and(|step| step.when.eval(view) == Some(true)) {
+        let rest = entry.when.as_ref().filter(|_| settled);
+        if condition.is_some_and(|step| decide::half(&step.when, rest, view) == Some(true)) {
             match moved.last_mut() {
                 Some((last, bits)) if *last == rule => *bits |= 1 << step,
                 Some(_) | None => moved.push((rule, 1 << step)),

@@ -12,6 +12,7 @@ mod duration;
 mod eval;
 mod explain;
 mod lex;
+mod outlook;
 mod parse;
 mod scheme;
 mod syntax;
@@ -25,6 +26,7 @@ use std::ops::Range;
 
 pub use duration::{parse_duration, show_duration};
 pub use explain::Explained;
+pub use outlook::{Glance, Halves, Outlook, Told};
 pub use scheme::{CodeKind, Facts, Field, MAX_WORDS, Refusal, Scheme, Slot, Symbols, Type, Unit};
 
 use tree::Truth;
@@ -124,10 +126,16 @@ impl Program {
     /// Empty when the result is known, and also when it is unknown by arithmetic alone (an overflow, a division by zero).
     pub fn blame<F: Facts>(&self, facts: &mut F) -> Vec<Slot> {
         let mut blamed = Vec::new();
-        self.root.blame(facts, &mut blamed);
+        self.blame_into(facts, &mut blamed);
+        blamed
+    }
+
+    /// The same into a vector that is used again.
+    pub fn blame_into<F: Facts>(&self, facts: &mut F, blamed: &mut Vec<Slot>) {
+        blamed.clear();
+        self.root.blame(facts, blamed);
         blamed.sort_unstable();
         blamed.dedup();
-        blamed
     }
 
     /// Every slot that an evaluation may read, sorted.
@@ -142,6 +150,32 @@ impl Program {
     /// bit is not set, the expression is false.
     pub fn guards(&self) -> Vec<(Slot, u64)> {
         classes::guards(&self.root, &self.fields)
+    }
+
+    /// What the expression can still come to after a glance.
+    pub fn outlook(&self, glance: Glance<'_>) -> Outlook {
+        outlook::outlook(&self.root, glance)
+    }
+
+    /// The outlooks of the single tests that read this slot alone, where it is so. What gives the same for all programs
+    /// need not be told apart.
+    pub fn views(&self, slot: Slot, given: Told) -> Vec<Outlook> {
+        outlook::views(&self.root, slot, given)
+    }
+
+    /// Which lists are asked for which slots.
+    pub fn listings(&self) -> Vec<(u16, Slot)> {
+        outlook::listings(&self.root)
+    }
+
+    /// The numbers at which some comparison of this slot with a constant may change its answer, sorted.
+    pub fn cuts(&self, slot: Slot) -> Vec<i64> {
+        outlook::cuts(&self.root, slot)
+    }
+
+    /// The expression in two halves both of which must hold: what reads settled slots only, and the rest.
+    pub fn halves(&self, is_settled: &dyn Fn(Slot) -> bool) -> Halves {
+        Halves::of(&self.root, is_settled)
     }
 
     /// The expression as a disjunction of conjunctions of tests on Symbol and Bool slots: it is true exactly where every

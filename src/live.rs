@@ -170,7 +170,14 @@ impl Crew<'_> {
             stop: Arc::clone(self.stop),
             http,
         };
-        spawn("score", self.ended.clone(), move || score::run(&needs))
+        spawn("score", self.ended.clone(), move || {
+            loop {
+                match score::run(&needs) {
+                    Err(error @ StreamError::Frozen(_)) => tracing::error!("{error}"),
+                    ended => return ended,
+                }
+            }
+        })
     }
 
     fn intake(&self, geo: &Geo, partitions: usize) -> Result<JoinHandle<()>, StreamError> {

@@ -9,6 +9,7 @@ pub mod report;
 pub mod saved;
 pub mod sink;
 pub mod source;
+pub mod topic;
 pub mod worker;
 
 use crate::domain::event::Event;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use topic::Topics;
 use worker::{Batch, Item, Output, Position, Work};
 
 /// Batches on their way to one shard, and outputs on their way back: enough to keep both sides
@@ -40,6 +42,8 @@ pub const MAX_SHARDS: usize = 256;
 pub struct Options {
     /// The inputs; `-` is standard input.
     pub inputs: Vec<PathBuf>,
+    /// Kafka topics in place of files.
+    pub topics: Option<Topics>,
     /// The output folder.
     pub out: PathBuf,
     /// How many shards, 1 to [`MAX_SHARDS`].
@@ -107,7 +111,14 @@ pub fn run(
 ) -> Result<Report, ReplayError> {
     let bytes = Arc::new(AtomicU64::new(0));
     let mut start = Start::of(options, prepared, geo)?;
-    let mut merge = Merge::open(&options.inputs, &start.taken, &bytes)?;
+    let (names, mut merge) = opened(options, &start.taken, &bytes)?;
+    let is_log = options.topics.as_ref().is_some_and(Topics::is_log);
+    if is_log {
+        // Of the log a partition is a shard, as it was live: its ticks and rule books are its own.
+        let engines = (0..names.len()).map(|_| Engine::new(Arc::clone(prepared)));
+        start.engines = engines.collect();
+    }
+    let count = start.engines.len();
     let shards = spawn(std::mem::take(&mut start.engines), options.batch);
     let mut dealer = Dealer {
         shards,
@@ -116,19 +127,15 @@ pub fn run(
         pending: 0,
         number: 0,
         spare: Vec::new(),
+        spent: Vec::new(),
         dir: options.out.display().to_string(),
     };
-    dealer.share.resize_with(options.shards, Vec::new);
+    dealer.share.resize_with(count, Vec::new);
     let mut clocks = Clocks {
         intake: start.intake,
         seq: start.seq,
         read: start.read,
     };
-    let names: Vec<Arc<str>> = options
-        .inputs
-        .iter()
-        .map(|path| Arc::from(path.display().to_string()))
-        .collect();
     let unknown_before = start.unknown_fields;
     deal_all(
         options,
@@ -172,6 +179,26 @@ pub fn run(
         return Err(ReplayError::Lost);
     }
     Ok(report)
+}
+
+/// The inputs: what their positions begin with, and the merge of them.
+fn opened(
+    options: &Options,
+    taken: &[u64],
+    bytes: &Arc<AtomicU64>,
+) -> Result<(Vec<Arc<str>>, Merge), ReplayError> {
+    let Some(topics) = &options.topics else {
+        let names = options.inputs.iter();
+        let names = names.map(|path| Arc::from(format!("{}:", path.display())));
+        return Ok((names.collect(), Merge::open(&options.inputs, taken, bytes)?));
+    };
+    let mut names = Vec::new();
+    let mut inputs: Vec<Box<dyn source::Records>> = Vec::new();
+    for (name, records) in topics.open(bytes).map_err(SourceError::Broker)? {
+        names.push(Arc::from(name));
+        inputs.push(Box::new(records));
+    }
+    Ok((names, Merge::of(inputs, taken)))
 }
 
 /// Where a replay begins: at nothing, or at a checkpoint.
@@ -289,16 +316,36 @@ fn deal_all(
                     .refused(&refused, name)
                     .map_err(|source| dealer.failed(source))?;
             }
-            Next::Event { input, line } => {
+            Next::Event {
+                input,
+                line,
+                logged,
+            } => {
                 clocks.read += 1;
                 let file = names.get(input).cloned().unwrap_or_default();
-                clocks.intake.complete(&mut event);
-                if let Some(tick) = clocks.intake.tick_before(event.at.ms) {
-                    clocks.seq += 1;
-                    dealer.tick(clocks.seq, tick)?;
+                let mut shard = Some(input);
+                if !logged {
+                    clocks.intake.complete(&mut event);
+                    if let Some(tick) = clocks.intake.tick_before(event.at.ms) {
+                        clocks.seq += 1;
+                        dealer.tick(clocks.seq, tick)?;
+                    }
+                    shard = None;
                 }
                 clocks.seq += 1;
-                event = dealer.event(clocks.seq, event, Position { file, line })?;
+                event = dealer.event(clocks.seq, shard, event, Position { file, line })?;
+            }
+            Next::Repeat => {
+                clocks.read += 1;
+                dealer.sink.repeated();
+            }
+            Next::Tick(input, at_ms) => {
+                clocks.seq += 1;
+                dealer.one(clocks.seq, input, Work::Tick(at_ms))?;
+            }
+            Next::Book(input, prepared) => {
+                clocks.seq += 1;
+                dealer.one(clocks.seq, input, Work::Book(prepared))?;
             }
         }
         if clocks.read.is_multiple_of(16_384) {
@@ -318,6 +365,8 @@ struct Dealer {
     number: u64,
     /// Events to be filled again, so that their texts need no new memory.
     spare: Vec<Event>,
+    /// Outputs that have been written, likewise.
+    spent: Vec<Output>,
     dir: String,
 }
 
@@ -330,8 +379,14 @@ impl Dealer {
     }
 
     /// Adds an event to its shard's share; returns another to be filled.
-    fn event(&mut self, seq: u64, event: Event, position: Position) -> Result<Event, ReplayError> {
-        let shard = shard_of(event.cardholder_fp.0, self.shards.len());
+    fn event(
+        &mut self,
+        seq: u64,
+        shard: Option<usize>,
+        event: Event,
+        position: Position,
+    ) -> Result<Event, ReplayError> {
+        let shard = shard.unwrap_or_else(|| shard_of(event.cardholder_fp.0, self.shards.len()));
         if let Some(share) = self.share.get_mut(shard) {
             share.push(Item {
                 seq,
@@ -340,6 +395,14 @@ impl Dealer {
         }
         self.added()?;
         Ok(self.spare.pop().unwrap_or_default())
+    }
+
+    /// Adds what concerns one shard alone.
+    fn one(&mut self, seq: u64, shard: usize, work: Work) -> Result<(), ReplayError> {
+        if let Some(share) = self.share.get_mut(shard) {
+            share.push(Item { seq, work });
+        }
+        self.added()
     }
 
     fn tick(&mut self, seq: u64, at_ms: i64) -> Result<(), ReplayError> {
@@ -377,6 +440,7 @@ impl Dealer {
             let batch = Batch {
                 number: self.number,
                 items,
+                spent: self.spent.pop().unwrap_or_default(),
             };
             let sent = shard
                 .work
@@ -409,8 +473,9 @@ impl Dealer {
             if let Some(share) = self.share.get_mut(index)
                 && share.capacity() == 0
             {
-                *share = output.items;
+                *share = std::mem::take(&mut output.items);
             }
+            self.spent.push(output);
         }
         Ok(())
     }

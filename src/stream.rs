@@ -10,19 +10,24 @@ pub mod book;
 pub mod client;
 pub mod desk;
 pub mod embedded;
+pub mod ends;
 pub mod gate;
 pub mod hand;
 pub mod keep;
 pub mod letters;
 pub mod merge;
+pub mod outlet;
 pub mod owners;
+pub mod range;
 pub mod reader;
 pub mod records;
 pub mod redrive;
 pub mod score;
 pub mod send;
+pub mod sentinel;
 pub mod shard;
 pub mod snapshot;
+pub mod tally;
 pub mod tickets;
 pub mod topics;
 pub mod vault;
@@ -146,6 +151,11 @@ pub enum StreamError {
         /// What differs.
         what: String,
     },
+    /// The process stood still for longer than the group waits.
+    #[error(
+        "the process stood still for {0} s: the group has given its partitions away, and it begins anew"
+    )]
+    Frozen(u64),
     /// Anything else that the client says.
     #[error("Kafka: {doing}: {source}")]
     Client {

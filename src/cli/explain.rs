@@ -104,7 +104,7 @@ fn seek(
                 }
                 engine.apply(&event, &mut outcome);
             }
-            Ok(Next::Refused(_)) => {}
+            Ok(Next::Refused(_) | Next::Repeat | Next::Tick(..) | Next::Book(..)) => {}
             Ok(Next::End) => return Ok(Ok(false)),
             Err(error) => return Ok(Err(error)),
         }
@@ -189,7 +189,13 @@ fn told(
 ) -> io::Result<()> {
     let mut text = Vec::new();
     if let Some(decision) = &outcome.decision {
-        encode::decision(&mut text, event, decision, ruleset, line_number);
+        encode::decision(
+            &mut text,
+            event,
+            decision,
+            ruleset,
+            &line_number.to_string(),
+        );
     }
     for effect in &outcome.effects {
         match effect {

@@ -1,11 +1,13 @@
 //! `varsel simulate`: a labelled population into files or to standard output.
 //!
 //! Writes the records as they come, what the generator knows of them (`labels.jsonl`), and what there is in all
-//! (`summary.json`). Into Kafka is not for this file.
+//! (`summary.json`); into Kafka by way of `stream`.
 
 use crate::cli::rules::{BAD_FILES, FAILED, FINE};
 use crate::clock::Stopwatch;
+use crate::config::Config;
 use crate::simulate::{Label, Population, Settings, Simulated, Topic};
+use crate::stream::outlet::Outlet;
 use chrono::{Datelike, NaiveDate};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -47,6 +49,10 @@ pub struct Simulate {
     /// Compress the events
     #[arg(long, value_name = "FORMAT")]
     pub compress: Option<Compress>,
+    /// Send the events into the bank's topics of this configuration, in place of files; labels and
+    /// summary go into --out all the same
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "compress"])]
+    pub config: Option<PathBuf>,
     /// Events a second at most; as fast as possible by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
@@ -111,7 +117,11 @@ pub fn run(options: &Simulate, err: &mut dyn Write) -> io::Result<u8> {
         )?;
         return Ok(BAD_FILES);
     }
-    match write(options, to_stdout) {
+    let outlet = match outlet(options, err)? {
+        Ok(outlet) => outlet,
+        Err(code) => return Ok(code),
+    };
+    match write(options, to_stdout, outlet) {
         Ok((summary, seconds)) => {
             if !to_stdout {
                 let rate = u128::from(summary.events) * 1_000 / seconds.as_millis().max(1);
@@ -140,10 +150,35 @@ pub fn run(options: &Simulate, err: &mut dyn Write) -> io::Result<u8> {
     }
 }
 
-fn write(options: &Simulate, to_stdout: bool) -> io::Result<(Summary, Duration)> {
+/// The way into Kafka, where that is asked for, or the exit code after saying why not.
+fn outlet(options: &Simulate, err: &mut dyn Write) -> io::Result<Result<Option<Outlet>, u8>> {
+    let Some(path) = &options.config else {
+        return Ok(Ok(None));
+    };
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(problems) => {
+            write!(err, "{problems}")?;
+            return Ok(Err(BAD_FILES));
+        }
+    };
+    match Outlet::open(&config) {
+        Ok(outlet) => Ok(Ok(Some(outlet))),
+        Err(error) => {
+            writeln!(err, "error: {error}")?;
+            Ok(Err(FAILED))
+        }
+    }
+}
+
+fn write(
+    options: &Simulate,
+    to_stdout: bool,
+    outlet: Option<Outlet>,
+) -> io::Result<(Summary, Duration)> {
     let watch = Stopwatch::start();
     let mut population = Population::new(&options.settings());
-    let mut events = Sinks::open(options, to_stdout)?;
+    let mut events = Sinks::open(options, to_stdout, outlet)?;
     let mut labels = if to_stdout {
         None
     } else {
@@ -203,6 +238,7 @@ fn bar(options: &Simulate) -> ProgressBar {
 /// Where events go: one file, or one per topic.
 struct Sinks {
     all: Vec<Sink>,
+    outlet: Option<Outlet>,
 }
 
 /// A file that may be compressed.
@@ -213,7 +249,7 @@ enum Sink {
 }
 
 impl Sinks {
-    fn open(options: &Simulate, to_stdout: bool) -> io::Result<Self> {
+    fn open(options: &Simulate, to_stdout: bool, outlet: Option<Outlet>) -> io::Result<Self> {
         let open = |name: &str| -> io::Result<Sink> {
             let end = match options.compress {
                 None => "",
@@ -236,7 +272,9 @@ impl Sinks {
                 )),
             })
         };
-        let all = if options.split {
+        let all = if outlet.is_some() {
+            Vec::new()
+        } else if options.split {
             Topic::ALL
                 .iter()
                 .map(|topic| open(topic.name()))
@@ -244,7 +282,7 @@ impl Sinks {
         } else {
             vec![open("events")?]
         };
-        Ok(Self { all })
+        Ok(Self { all, outlet })
     }
 
     fn write(&mut self, record: &Simulated) -> io::Result<()> {
@@ -252,6 +290,11 @@ impl Sinks {
             .iter()
             .position(|topic| *topic == record.topic)
             .unwrap_or(0);
+        if let Some(outlet) = &self.outlet {
+            return outlet
+                .send(at, &record.key, &record.line)
+                .map_err(io::Error::other);
+        }
         let at = at.min(self.all.len() - 1);
         let sink: &mut dyn Write = match &mut self.all[at] {
             Sink::Plain(file) => file,
@@ -274,6 +317,9 @@ impl Sinks {
     }
 
     fn finish(self) -> io::Result<()> {
+        if let Some(outlet) = self.outlet {
+            outlet.finish().map_err(io::Error::other)?;
+        }
         for sink in self.all {
             match sink {
                 Sink::Plain(mut file) => file.flush()?,

@@ -5,7 +5,8 @@
 
 use super::field::{Field, set};
 use super::fields::{Fields, MAX_AMOUNT_MINOR, missing, mistyped, required, unknown_bit};
-use super::walk::{Kind, Table, Token};
+use super::token::{Kind, Token};
+use super::walk::Table;
 use super::{Code, Fault};
 use crate::domain::codes::{
     Action, AuthenticationMethod, Authenticator, AuthorizationKind, ChallengeCancel, Channel,

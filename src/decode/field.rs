@@ -22,7 +22,9 @@ macro_rules! fields {
 
         impl Field {
             /// How many fields there are; at most 64, since a set of them is one word.
-            pub(super) const COUNT: usize = [$($(Self::$name),+),+].len();
+            pub(super) const COUNT: usize = Self::ALL.len();
+            /// Every field, in the order of the contract.
+            pub(super) const ALL: &'static [Self] = &[$($(Self::$name),+),+];
 
             /// The name with its path, as messages show it.
             pub(super) const fn path(self) -> &'static str {
@@ -39,7 +41,7 @@ macro_rules! fields {
 
         /// `"key":` of every field, by its place.
         pub(super) static OPENINGS: [Opening; Field::COUNT] = [
-            $($(Opening::new(concat!("\"", $key, "\":"))),+),+
+            $($(Opening::new(concat!("\"", $key, "\":").as_bytes())),+),+
         ];
     };
 }
@@ -110,39 +112,77 @@ pub(super) const fn set(fields: &[Field]) -> u64 {
     all
 }
 
-/// A key with its quotes and colon, made so that comparing it is a few loads and no jump.
+/// A short text to be compared with what stands in a record, made so that comparing it is a few
+/// loads and no jump: a key with its quotes and colon, or all that stands between two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Opening {
     words: [u128; 2],
     masks: [u128; 2],
-    text: &'static str,
+    length: usize,
 }
 
 impl Opening {
-    const fn new(text: &'static str) -> Self {
-        assert!(text.len() <= 32, "a key is longer than two words");
+    /// The longest, in bytes.
+    pub(super) const MAX: usize = 32;
+
+    /// Of a text of at most [`Self::MAX`] bytes.
+    pub(super) const fn new(text: &[u8]) -> Self {
+        assert!(text.len() <= Self::MAX, "longer than two words");
         let (mut words, mut masks) = ([0; 2], [0; 2]);
         let mut at = 0;
         while at < text.len() {
-            words[at / 16] |= (text.as_bytes()[at] as u128) << (at % 16 * 8);
+            words[at / 16] |= (text[at] as u128) << (at % 16 * 8);
             masks[at / 16] |= 0xff << (at % 16 * 8);
             at += 1;
         }
-        Self { words, masks, text }
+        Self {
+            words,
+            masks,
+            length: text.len(),
+        }
+    }
+
+    /// Its length in bytes.
+    #[inline]
+    pub(super) const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// How many quotes are in it.
+    pub(super) fn quotes(&self) -> usize {
+        let bytes = self.words.iter().flat_map(|word| word.to_le_bytes());
+        bytes.filter(|byte| *byte == b'"').count()
     }
 
     /// Its length where the text begins with exactly that, else 0.
     #[inline]
     pub(super) fn length_in(&self, rest: &[u8]) -> usize {
-        let begins = match rest.first_chunk::<32>() {
-            Some(chunk) => {
-                let (low, high) = chunk.split_at(16);
-                (word(low) ^ self.words[0]) & self.masks[0]
-                    | (word(high) ^ self.words[1]) & self.masks[1]
-                    == 0
-            }
-            None => rest.starts_with(self.text.as_bytes()),
-        };
-        if begins { self.text.len() } else { 0 }
+        if self.begins(rest) { self.length } else { 0 }
+    }
+
+    /// Whether the text begins with exactly that.
+    #[inline(always)]
+    pub(super) fn begins(&self, rest: &[u8]) -> bool {
+        match rest.first_chunk::<{ Self::MAX }>() {
+            Some(chunk) => self.is_in(chunk),
+            None => self.is_in_short(rest),
+        }
+    }
+
+    #[inline(always)]
+    fn is_in(&self, chunk: &[u8; Self::MAX]) -> bool {
+        let (low, high) = chunk.split_at(16);
+        (word(low) ^ self.words[0]) & self.masks[0] | (word(high) ^ self.words[1]) & self.masks[1]
+            == 0
+    }
+
+    /// Near the end of a record: zeros, which are in no key, fill it up.
+    fn is_in_short(&self, rest: &[u8]) -> bool {
+        let mut chunk = [0; Self::MAX];
+        if let Some(place) = chunk.get_mut(..rest.len()) {
+            place.copy_from_slice(rest);
+        }
+        self.is_in(&chunk)
     }
 }
 
@@ -159,8 +199,10 @@ mod tests {
 
     #[test]
     fn a_key_opens_only_where_it_stands_whole() {
-        for opening in &OPENINGS {
-            let key = opening.text;
+        for (opening, field) in OPENINGS.iter().zip(Field::ALL) {
+            let name = field.path().rsplit('.').next().unwrap();
+            let key = format!("\"{name}\":");
+            assert_eq!(opening.quotes(), 2);
             for tail in ["", "1", "\"and a long tail of forty bytes or still more\""] {
                 assert_eq!(
                     opening.length_in(format!("{key}{tail}").as_bytes()),

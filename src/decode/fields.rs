@@ -3,7 +3,8 @@
 //! Knows no event type; which fields a type must have stands in `body.rs`.
 
 use super::field::Field;
-use super::walk::{Kind, Table, Token};
+use super::token::{Kind, Token};
+use super::walk::Table;
 use super::{Code, Fault, moment};
 use crate::domain::country::Country;
 use crate::domain::event::{Event, MAX_ID_CHARS, Span, UnknownCodes};

@@ -3,7 +3,7 @@
 //! `2018-03-05T16:44:56`, with or without milliseconds, then `Z` or an offset; every other form of
 //! RFC 3339 and every faulty one is left to [`Moment::parse`], which has the last word.
 
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, MS_RANGE, Moment, SECOND_MS};
+use crate::domain::time::{DAY_MS, MINUTE_MS, MS_RANGE, Moment};
 
 /// Reads RFC 3339 with an offset: equal to [`Moment::parse`] for every text.
 pub(super) fn parse(text: &str) -> Option<Moment> {
@@ -12,49 +12,52 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
 
 #[inline]
 fn usual(text: &[u8]) -> Option<Moment> {
-    let (date_time, rest) = text.split_first_chunk::<19>()?;
-    let [
-        y0,
-        y1,
-        y2,
-        y3,
-        b'-',
-        o0,
-        o1,
-        b'-',
-        d0,
-        d1,
-        b'T',
-        h0,
-        h1,
-        b':',
-        m0,
-        m1,
-        b':',
-        s0,
-        s1,
-    ] = *date_time
-    else {
-        return None;
-    };
-    let year = pair(y0, y1)? * 100 + pair(y2, y3)?;
-    let (month, day) = (pair(o0, o1)?, pair(d0, d1)?);
-    let (hour, minute, second) = (pair(h0, h1)?, pair(m0, m1)?, pair(s0, s1)?);
-    let (fraction_ms, zone) = match *rest {
-        [b'.', f0, f1, f2, ref zone @ ..] => (pair(f0, f1)? * 10 + pair(b'0', f2)?, zone),
-        ref zone => (0, zone),
+    let (date, rest) = text.split_first_chunk::<11>()?;
+    let (time, rest) = rest.split_first_chunk::<8>()?;
+    let (fraction, zone) = match *rest {
+        [b'.', f0, f1, f2, ref zone @ ..] => ([f0, f1, f2], zone),
+        ref zone => ([b'0'; 3], zone),
     };
     let offset_min = offset(zone)?;
-    let days = days(year, month, day)?;
-    if hour > 23 || minute > 59 || second > 59 {
+    let in_day = time_of_day(*time, fraction)?;
+    let ms =
+        i64::from(day(*date)?) * DAY_MS + i64::from(in_day) - i64::from(offset_min) * MINUTE_MS;
+    MS_RANGE.contains(&ms).then_some(Moment { ms, offset_min })
+}
+
+/// Milliseconds since midnight of `hh:mm:ss` and three digits. All eight digits are checked and
+/// paired in one word; a fault in one leaves the word's top bits set.
+#[inline]
+fn time_of_day([h0, h1, c0, m0, m1, c1, s0, s1]: [u8; 8], [f0, f1, f2]: [u8; 3]) -> Option<u32> {
+    let [hour, minute, second, tens] = pairs([h0, h1, m0, m1, s0, s1, f0, f1])?;
+    let last = u32::from(f2.wrapping_sub(b'0'));
+    let fits = c0 == b':' && c1 == b':' && hour <= 23 && minute <= 59 && second <= 59 && last <= 9;
+    fits.then_some(((hour * 60 + minute) * 60 + second) * 1_000 + tens * 10 + last)
+}
+
+/// Days since 1970-01-01 of `yyyy-mm-ddT`.
+#[inline]
+fn day([y0, y1, y2, y3, d0, o0, o1, d1, a0, a1, t]: [u8; 11]) -> Option<i32> {
+    if d0 != b'-' || d1 != b'-' || t != b'T' {
         return None;
     }
-    let in_day = i64::from(hour) * HOUR_MS
-        + i64::from(minute) * MINUTE_MS
-        + i64::from(second) * SECOND_MS
-        + i64::from(fraction_ms);
-    let ms = i64::from(days) * DAY_MS + in_day - i64::from(offset_min) * MINUTE_MS;
-    MS_RANGE.contains(&ms).then_some(Moment { ms, offset_min })
+    let [century, year, month, day] = pairs([y0, y1, y2, y3, o0, o1, a0, a1])?;
+    let number = |part| i32::try_from(part).ok();
+    days(number(century * 100 + year)?, number(month)?, number(day)?)
+}
+
+/// Four numbers of two digits each, or nothing where a byte is no digit.
+#[inline]
+fn pairs(digits: [u8; 8]) -> Option<[u32; 4]> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let word = u64::from_le_bytes(digits) ^ (ONES * 0x30);
+    // A digit is now 0 to 9: adding 6 carries nothing into the upper half of its byte.
+    if (word | word.wrapping_add(ONES * 6)) & (ONES * 0xf0) != 0 {
+        return None;
+    }
+    // In every second byte: ten times the digit before it, and the digit itself.
+    let [_, a, _, b, _, c, _, d] = (word.wrapping_mul(10 << 8).wrapping_add(word)).to_le_bytes();
+    Some([a, b, c, d].map(u32::from))
 }
 
 #[inline]
@@ -62,18 +65,12 @@ fn offset(zone: &[u8]) -> Option<i16> {
     match *zone {
         [b'Z'] => Some(0),
         [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => {
-            let (hours, minutes) = (pair(h0, h1)?, pair(m0, m1)?);
+            let [_, _, hours, minutes] = pairs([b'0', b'0', b'0', b'0', h0, h1, m0, m1])?;
             let all = i16::try_from(hours * 60 + minutes).ok()?;
             (hours <= 23 && minutes <= 59).then_some(if sign == b'-' { -all } else { all })
         }
         _ => None,
     }
-}
-
-#[inline]
-fn pair(tens: u8, ones: u8) -> Option<i32> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then(|| i32::from(tens) * 10 + i32::from(ones))
 }
 
 /// Days since 1970-01-01, by Hinnant's `days_from_civil`; nothing where there is no such day.
@@ -90,10 +87,14 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
         return None;
     }
     let year = year - i32::from(month <= 2);
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    // Never before the year -1, so that one era more makes all of it positive and cheap to divide.
+    let from_zero = u32::try_from(year + 400).ok()?;
+    let (era, year_of_era) = (from_zero / 400, from_zero % 400);
+    let shifted = u32::try_from((month + 9) % 12).ok()?;
+    let day_of_year = (153 * shifted + 2) / 5 + u32::try_from(day - 1).ok()?;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some(era * 146_097 + day_of_era - 719_468)
+    let days = i32::try_from(era * 146_097 + day_of_era).ok()?;
+    Some(days - 146_097 - 719_468)
 }
 
 #[cfg(test)]

@@ -116,38 +116,53 @@ fn whole_part_is_card_number(raw: &str) -> bool {
 
 /// True where enough bytes in a row could belong to a card number. Such a stretch covers one of
 /// every thirteen positions, so only those are looked at.
-fn has_stretch(bytes: &[u8]) -> bool {
+#[inline(always)]
+pub(super) fn has_stretch(bytes: &[u8]) -> bool {
     let mut probe = SHORTEST - 1;
     while let Some(byte) = bytes.get(probe) {
-        let mut end = probe;
         if may_belong(*byte) {
-            let before = bytes[..probe]
-                .iter()
-                .rev()
-                .take_while(|b| may_belong(**b))
-                .count();
-            let after = bytes[probe..]
-                .iter()
-                .take_while(|b| may_belong(**b))
-                .count();
-            end += after;
-            // Ids and dates are full of dashes: the digits alone must be enough.
-            let stretch = &bytes[probe - before..end];
-            if stretch.len() >= SHORTEST
-                && stretch.iter().filter(|b| !matches!(b, b' ' | b'-')).count() >= SHORTEST
-            {
-                return true;
+            match stretch_around(bytes, probe) {
+                Some(end) => probe = end,
+                None => return true,
             }
         }
-        probe = end + SHORTEST;
+        probe += SHORTEST;
     }
     false
 }
 
-/// Bytes of other scripts are let through here and judged in [`scan`].
-const fn may_belong(byte: u8) -> bool {
-    byte.is_ascii_digit() || byte == b' ' || byte == b'-' || byte >= 0x80
+/// The end of the stretch around a place, or nothing where it is long enough. Ids and dates are
+/// full of dashes: the digits alone must be enough.
+fn stretch_around(bytes: &[u8], probe: usize) -> Option<usize> {
+    let (mut start, mut end, mut digits) = (probe, probe, 0);
+    while start > 0 && may_belong(bytes[start - 1]) {
+        start -= 1;
+        digits += usize::from(!matches!(bytes[start], b' ' | b'-'));
+    }
+    while let Some(byte) = bytes.get(end).filter(|byte| may_belong(**byte)) {
+        end += 1;
+        digits += usize::from(!matches!(byte, b' ' | b'-'));
+    }
+    (digits < SHORTEST).then_some(end)
 }
+
+/// Bytes of other scripts are let through here and judged in [`scan`].
+#[inline]
+const fn may_belong(byte: u8) -> bool {
+    BELONGS[byte as usize]
+}
+
+/// Digits, spaces, dashes and all beyond ASCII.
+static BELONGS: [bool; 256] = {
+    let mut belongs = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is_digit = byte >= b'0' as usize && byte <= b'9' as usize;
+        belongs[byte] = is_digit || byte == b' ' as usize || byte == b'-' as usize || byte >= 0x80;
+        byte += 1;
+    }
+    belongs
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {

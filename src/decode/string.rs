@@ -3,7 +3,8 @@
 //! The other half of the reader in `walk.rs`, which knows where strings stand.
 
 use super::Code;
-use super::walk::{Kind, MALFORMED, Token, Walk};
+use super::token::{Kind, Token};
+use super::walk::{MALFORMED, Walk};
 
 impl Walk<'_> {
     /// Reads a string from its opening quote on.
@@ -110,15 +111,6 @@ pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     plain_end_of_tail(bytes, at)
 }
 
-/// True where a record has neither a backslash nor a control character. Without an early return,
-/// so that the compiler may look at many bytes at once.
-#[inline]
-pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .fold(true, |plain, b| plain & (*b >= b' ') & (*b != b'\\'))
-}
-
 /// The place of the first quote at or after a place in a plain record, else the end.
 #[inline(always)]
 pub(super) fn quote_after(bytes: &[u8], mut at: usize) -> usize {
@@ -187,8 +179,6 @@ mod tests {
                     bytes.push(stop);
                     bytes.extend_from_slice(b"tail\"tail\\tail");
                     assert_eq!(plain_end(&bytes, 0), expected);
-                    assert!(is_plain(&bytes[..expected]));
-                    assert!(!is_plain(&bytes));
                 }
             }
         }

@@ -1,14 +1,15 @@
 //! The JSON reader: one pass over a record that leaves a table of where each field's value stands.
 //!
-//! Strict (RFC 8259), bounded in depth, and quick where records look alike: after each field it
-//! expects the key that followed it the last time, compares it in one step, and searches by name
-//! only where that fails. What the values mean is not judged here, save that every string and
+//! Strict (RFC 8259), bounded in depth, and quick enough: after each field it expects the key that
+//! followed it the last time, compares it in one step, and searches by name only where that fails.
+//! Most records never come here: `shape.rs` knows them. What the values mean is not judged here, save that every string and
 //! number goes past the card-number guard.
 
 use super::Code;
 use super::field::{Field, OPENINGS, Scope, is_amount, set};
-use super::pan::{SHORTEST, contains_card_number, number_contains_card_number};
-use super::string::{is_plain, quote_after};
+use super::pan::{contains_card_number, number_contains_card_number};
+use super::shape::{Look, Shapes};
+use super::token::{Kind, Token};
 use crate::domain::codes::{EventType, Message};
 
 /// Objects and arrays within each other, the record itself included: the contract needs two, the
@@ -17,70 +18,12 @@ const MAX_DEPTH: u32 = 32;
 /// Up to so many keys of one object are compared pair by pair; more are sorted.
 const FEW_KEYS: usize = 8;
 /// Rows of the table of expected keys: type not yet known, 8 types, 5 messages.
-const ROWS: usize = 1 + EventType::ALL.len() + Message::ALL.len();
+pub(super) const ROWS: usize = 1 + EventType::ALL.len() + Message::ALL.len();
 /// Places after which a key is expected: every field, and the openings of the three objects.
 const PLACES: usize = Field::COUNT + 3;
 
 /// The fields that say which keys to expect.
-const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
-
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u32)]
-pub(super) enum Kind {
-    /// `null`, which means the same as an absent field.
-    #[default]
-    Null,
-    /// Text as it stands in the record, without quotes.
-    Text,
-    /// Text that had escapes: it stands in [`Table::unescaped`].
-    Unescaped,
-    /// A number without fraction and exponent.
-    Integer,
-    /// Any other number.
-    Float,
-    /// `true` or `false`.
-    Bool,
-    /// An array, brackets included.
-    Array,
-    /// An object, braces included.
-    Object,
-}
-
-/// Where a value stands, as bytes from and to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Token {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) kind: Kind,
-}
-
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a record is at most MAX_RECORD_BYTES long"
-)]
-const fn place(at: usize) -> u32 {
-    at as u32
-}
-
-impl Token {
-    #[inline]
-    pub(super) fn new(start: usize, end: usize, kind: Kind) -> Self {
-        Self {
-            start: place(start),
-            end: place(end),
-            kind,
-        }
-    }
-
-    /// The piece of a text that it stands in.
-    #[inline]
-    pub(super) fn of(self, text: &str) -> &str {
-        let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
-        text.get(place(self.start)..place(self.end)).unwrap_or("")
-    }
-}
+pub(super) const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
 
 /// What was found in a record, and the keys that the next one is expected to have.
 #[derive(Debug)]
@@ -98,6 +41,7 @@ pub(super) struct Table {
     /// Keys of no field, of the objects that are being read.
     keys: Vec<Token>,
     expected: [[Field; PLACES]; ROWS],
+    pub(super) shapes: Shapes,
 }
 
 impl Default for Table {
@@ -131,6 +75,7 @@ impl Default for Table {
             duplicate: false,
             keys: Vec::new(),
             expected,
+            shapes: Shapes::default(),
         }
     }
 }
@@ -153,11 +98,26 @@ impl Table {
         self.duplicate = false;
         self.unescaped.clear();
         self.keys.clear();
+        let look = Look::of(text.as_bytes());
+        if look.is_plain {
+            if let Some(seen) = self.shapes.follow(text, look, &mut self.tokens) {
+                self.seen = seen;
+                return Ok(());
+            }
+            self.walk(text)?;
+            if self.unknown == 0 {
+                self.shapes.learn(text, self.seen, &self.tokens);
+            }
+            return Ok(());
+        }
+        self.walk(text)
+    }
+
+    fn walk(&mut self, text: &str) -> Result<(), Code> {
         let mut walk = Walk {
             text,
             bytes: text.as_bytes(),
             at: 0,
-            plain: is_plain(text.as_bytes()),
             keeps: false,
             row: 0,
             table: self,
@@ -188,13 +148,21 @@ impl Table {
 
 pub(super) const MALFORMED: Code = Code::MalformedJson;
 
+/// The row of a type or a message: their records have their keys in different orders.
+pub(super) fn row_of(field: Field, word: &str) -> usize {
+    let row = if field == Field::Type {
+        EventType::parse(word).map(|kind| usize::from(kind.code()))
+    } else {
+        Message::parse(word).map(|known| EventType::ALL.len() + usize::from(known.code()))
+    };
+    row.unwrap_or(0)
+}
+
 /// A record while it is read.
 pub(super) struct Walk<'a> {
     pub(super) text: &'a str,
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
-    /// No backslash and no control character is anywhere: every string ends at the next quote.
-    plain: bool,
     /// Within `acct_info`, which is kept as it stands: its keys and amounts are guarded too.
     keeps: bool,
     row: usize,
@@ -231,9 +199,6 @@ impl Walk<'_> {
             return Ok(());
         }
         loop {
-            if self.plain {
-                place = self.run(place);
-            }
             place = self.member(scope, place, depth)?;
             self.skip_space();
             match self.peek() {
@@ -245,41 +210,6 @@ impl Walk<'_> {
         self.at += 1;
         self.close_keys(first_key);
         Ok(())
-    }
-
-    /// Reads on while the expected key comes, with plain text as its value, and a comma: nearly
-    /// all of nearly every record. Stops before whatever else comes, and tells after which field.
-    #[inline]
-    fn run(&mut self, mut place: usize) -> usize {
-        let bytes = self.bytes;
-        let (mut at, mut seen) = (self.at, self.table.seen);
-        loop {
-            let guess = self.table.expected[self.row][place];
-            let rest = bytes.get(at..).unwrap_or_default();
-            let length = OPENINGS[guess.index()].length_in(rest);
-            if length == 0 || rest.get(length) != Some(&b'"') {
-                break;
-            }
-            let start = at + length + 1;
-            let end = quote_after(bytes, start);
-            let [b'"', b','] = *bytes.get(end..end + 2).unwrap_or_default() else {
-                break;
-            };
-            let token = Token::new(start, end, Kind::Text);
-            self.table.duplicate |= seen & guess.bit() != 0;
-            seen |= guess.bit();
-            self.table.tokens[guess.index()] = token;
-            if end - start >= SHORTEST {
-                self.table.card_number |= contains_card_number(token.of(self.text));
-            }
-            if SETS_ROW & guess.bit() != 0 {
-                self.set_row(guess, token);
-            }
-            at = end + 2;
-            place = guess.index();
-        }
-        (self.at, self.table.seen) = (at, seen);
-        place
     }
 
     /// Reads a key and its value, and tells after which field the next key is expected. A known
@@ -342,15 +272,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Records of different types and messages have their keys in different orders.
     fn set_row(&mut self, field: Field, token: Token) {
-        let word = self.text_of(token);
-        let row = if field == Field::Type {
-            EventType::parse(word).map(|kind| usize::from(kind.code()))
-        } else {
-            Message::parse(word).map(|known| EventType::ALL.len() + usize::from(known.code()))
-        };
-        self.row = row.unwrap_or(0);
+        self.row = row_of(field, self.text_of(token));
     }
 
     #[inline]

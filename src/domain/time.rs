@@ -43,14 +43,13 @@ impl Moment {
     }
 }
 
-/// Appends a time as RFC 3339 UTC with milliseconds: `2018-03-05T15:44:56.000Z`.
+/// Appends a time as RFC 3339 UTC with milliseconds: `2018-03-05T15:44:56.000Z`. A time before the
+/// year 0 is written as that year's first of March.
 ///
-/// Days to date by Hinnant's `civil_from_days`: a third of the cost of a calendar library, and it
-/// runs once per output line.
+/// Days to date by Hinnant's `civil_from_days`, without signs: it runs once per output line.
 pub fn write_rfc3339(out: &mut Vec<u8>, ms: i64) {
-    let days = ms.div_euclid(DAY_MS) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    let days = u32::try_from(ms.div_euclid(DAY_MS) + 719_468).unwrap_or(0);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -61,25 +60,44 @@ pub fn write_rfc3339(out: &mut Vec<u8>, ms: i64) {
     } else {
         shifted - 9
     };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let in_day = ms.rem_euclid(DAY_MS);
-    let mut text = *b"0000-00-00T00:00:00.000Z";
-    put(&mut text[0..4], year);
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
-    put(&mut text[11..13], in_day / HOUR_MS);
-    put(&mut text[14..16], in_day / MINUTE_MS % 60);
-    put(&mut text[17..19], in_day / SECOND_MS % 60);
-    put(&mut text[20..23], in_day % SECOND_MS);
-    out.extend_from_slice(&text);
+    let year = year_of_era + era * 400 + u32::from(month <= 2);
+    let in_day = u32::try_from(ms.rem_euclid(DAY_MS)).unwrap_or(0);
+    let (seconds, millis) = (in_day / 1_000, in_day % 1_000);
+    let (minutes, second) = (seconds / 60, seconds % 60);
+    let [y0, y1] = pair(year / 100);
+    let [y2, y3] = pair(year);
+    let [o0, o1] = pair(month);
+    let [d0, d1] = pair(day);
+    let [h0, h1] = pair(minutes / 60);
+    let [m0, m1] = pair(minutes % 60);
+    let [s0, s1] = pair(second);
+    let [_, f0] = pair(millis / 100);
+    let [f1, f2] = pair(millis);
+    out.extend_from_slice(&[
+        y0, y1, y2, y3, b'-', o0, o1, b'-', d0, d1, b'T', h0, h1, b':', m0, m1, b':', s0, s1, b'.',
+        f0, f1, f2, b'Z',
+    ]);
 }
 
-fn put(slots: &mut [u8], mut value: i64) {
-    for slot in slots.iter_mut().rev() {
-        *slot = b'0' + u8::try_from(value.rem_euclid(10)).unwrap_or(0);
-        value /= 10;
-    }
+/// The last two decimal digits of a number.
+#[inline]
+fn pair(number: u32) -> [u8; 2] {
+    let at = usize::try_from(number % 100).unwrap_or(0);
+    PAIRS[at]
 }
+
+/// `00` to `99`.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [DIGITS[at / 10], DIGITS[at % 10]];
+        at += 1;
+    }
+    pairs
+};
+
+const DIGITS: &[u8; 10] = b"0123456789";
 
 /// A time as text, RFC 3339 UTC with milliseconds.
 pub fn rfc3339(ms: i64) -> String {

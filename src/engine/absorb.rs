@@ -4,8 +4,7 @@
 //! nowhere else. What the rules make of it (alerts, holds) is in `raise`.
 
 use crate::domain::codes::{
-    Action, Authenticator, AuthorizationKind, Channel, EventType, Message, Purpose, ResponseGroup,
-    Security, TransStatus,
+    Action, AuthorizationKind, Channel, EventType, Message, ResponseGroup, Security,
 };
 use crate::domain::country::Country;
 use crate::domain::event::{Authorization, Body, CardChange, Eid, Enrolment, Event};
@@ -16,10 +15,11 @@ use crate::engine::cards::{self, Card};
 use crate::engine::challenge::{self, Setting};
 use crate::engine::class::{Class, ClassField};
 use crate::engine::cold::Purchase;
-use crate::engine::features::{View, country_accustomed, network_accustomed, tri};
+use crate::engine::features::{View, country_accustomed, network_accustomed};
 use crate::engine::habit::level_up;
 use crate::engine::known::{self, Kind};
 use crate::engine::past::{self, Past};
+use crate::engine::prepared::Prepared;
 use crate::engine::record::{Marks, Record, seconds};
 
 /// What is taken from the view before the record may change.
@@ -55,7 +55,7 @@ pub fn facts(view: &View<'_>) -> Facts {
     };
     let passed = view.challenge.filter(|c| c.passed());
     Facts {
-        class: class(view, response),
+        class: view.class.with(ClassField::Response, response.code()),
         keep: is_kept(event),
         approved: response == ResponseGroup::Approved,
         amount_minor: settled(view, &purchase),
@@ -94,51 +94,15 @@ pub fn is_kept(event: &Event) -> bool {
     }
 }
 
-fn class(view: &View<'_>, response: ResponseGroup) -> Class {
-    let purchase = view.purchase;
-    let class = Class::default()
-        .with(ClassField::Type, view.event.kind().code())
-        .with(ClassField::Response, response.code())
-        .with(ClassField::ChallengeMethod, view.challenge_method().code())
-        .with(ClassField::MerchantAbroad, tri(view.merchant_abroad()))
-        .with(ClassField::IpAbroad, tri(view.ip_abroad()))
-        .with(ClassField::MccGroup, purchase.map_or(0, |p| p.mcc_group))
-        .with_country(purchase.map_or(0, |p| p.country));
-    match &view.event.body {
-        Body::Authorization(payment) => class
-            .with(ClassField::Channel, payment.channel.code())
-            .with(ClassField::Security, payment.security.code()),
-        Body::Threeds(message) => class
-            .with(ClassField::Message, message.message.code())
-            .with(
-                ClassField::TransStatus,
-                message.trans_status.map_or(0, TransStatus::code),
-            ),
-        Body::Otp(otp) => class.with(ClassField::Action, otp.action.code()),
-        Body::Eid(eid) => class
-            .with(ClassField::Action, eid.action.code())
-            .with(
-                ClassField::Authenticator,
-                eid.authenticator.map_or(0, Authenticator::code),
-            )
-            .with(ClassField::Purpose, eid.purpose.map_or(0, Purpose::code)),
-        Body::Enrolment(enrolment) => class
-            .with(ClassField::Action, enrolment.action.code())
-            .with(ClassField::EnrolmentChannel, enrolment.channel.code()),
-        Body::Card(change) => class.with(ClassField::Action, change.action.code()),
-        Body::Hold(step) => class.with(ClassField::Action, step.action.code()),
-        Body::Disposition(_) => class,
-    }
-}
-
 /// Makes an event part of the record. Returns how many entries had to give way to bounds.
 pub fn absorb(
     record: &mut Record,
-    book: &Book,
+    prepared: &Prepared,
     event: &Event,
     facts: &Facts,
     clock_ms: i64,
 ) -> u32 {
+    let book = &prepared.book;
     let clock_s = seconds(clock_ms);
     let mut gave_way = 0;
     if facts.keep {
@@ -154,7 +118,7 @@ pub fn absorb(
             id: event.id_fp.short(),
         };
         gave_way += u32::from(past::insert(record, past, clock_s));
-        gave_way += aggregates::feed(record, &book.aggregates, &past, clock_s);
+        gave_way += aggregates::feed(record, prepared, &past, clock_s);
     }
     match &event.body {
         Body::Authorization(payment) if payment.is_undoing() => {

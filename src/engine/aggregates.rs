@@ -5,11 +5,12 @@
 //! hand is never part of its own history.
 
 use crate::domain::codes::EventType;
-use crate::engine::book::{Aggregate, Of, Op};
+use crate::engine::book::{Aggregate, Filter, Of, Op};
 use crate::engine::cells::{self, Cell};
 use crate::engine::class::{Class, ClassField};
 use crate::engine::features::View;
 use crate::engine::past::{self, Past};
+use crate::engine::prepared::Prepared;
 use crate::engine::record::{Record, seconds};
 
 /// The most distinct values that are told apart over the exact history.
@@ -141,12 +142,28 @@ fn bucket(aggregate: &Aggregate, at_s: u32) -> u32 {
     u32::try_from(i64::from(at_s) / aggregate.bucket_s()).unwrap_or(0)
 }
 
+/// Which aggregates take bucketed counters that an event of a type can feed; for each type's code.
+pub fn fed_by_type(aggregates: &[Aggregate]) -> [Vec<usize>; 16] {
+    std::array::from_fn(|code| {
+        let can_feed = |filter: &Filter| filter.on >> code & 1 == 1;
+        let fed = aggregates.iter().enumerate().filter(|(_, aggregate)| {
+            !aggregate.is_exact()
+                && (can_feed(&aggregate.filter) || aggregate.base.as_ref().is_some_and(can_feed))
+        });
+        fed.map(|(index, _)| index).collect()
+    })
+}
+
 /// Feeds an event that is being absorbed to every bucketed counter that it passes. `clock_s` is
 /// the cardholder's clock; what the event adds behind the span is not kept. Returns how many
 /// counters had to give way to bounds.
-pub fn feed(record: &mut Record, aggregates: &[Aggregate], past: &Past, clock_s: u32) -> u32 {
+pub fn feed(record: &mut Record, prepared: &Prepared, past: &Past, clock_s: u32) -> u32 {
     let mut gave_way = 0;
-    for (index, aggregate) in aggregates.iter().enumerate().filter(|(_, a)| !a.is_exact()) {
+    let fed = prepared.fed.get(usize::from(past.class.type_code()));
+    for index in fed.into_iter().flatten().copied() {
+        let Some(aggregate) = prepared.book.aggregates.get(index) else {
+            continue;
+        };
         let hit = aggregate.filter.passes(past.class);
         let in_base = aggregate
             .base

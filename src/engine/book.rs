@@ -308,10 +308,11 @@ pub struct List {
 impl List {
     /// Whether a text is on the list at a moment of event time.
     pub fn holds(&self, text: &str, at_ms: i64) -> bool {
-        if self.entries.is_empty() {
-            return false;
-        }
-        let key = Fingerprint::of(text);
+        !self.entries.is_empty() && self.has(Fingerprint::of(text), at_ms)
+    }
+
+    /// Whether a text of this fingerprint is on the list at a moment of event time.
+    pub fn has(&self, key: Fingerprint, at_ms: i64) -> bool {
         self.entries
             .binary_search_by_key(&key, |(entry, _)| *entry)
             .is_ok_and(|i| self.entries.get(i).is_some_and(|(_, until)| at_ms < *until))

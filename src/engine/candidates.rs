@@ -1,238 +1,329 @@
-//! Which rules can hit an event at all: bit sets over the event's coded facts.
+//! Which rules and steps can come true for an event at all, before any is evaluated.
 //!
-//! Most rules speak of one MCC group, channel, action or message. Their top-level conditions on
-//! such facts become, for each fact and code, the set of rules that can pass; a few ANDs then
-//! leave the handful worth evaluating, so that a hundred rules cost little more than two dozen.
-//! A code that is unknown passes everything: the rule itself must say that it cannot tell.
+//! Of each condition its outlook is taken when the book is made ready: what it can still come to
+//! for a combination of the event's coded facts. What is certainly false is left out, and where
+//! the coded half of a condition is certainly true only the rest is evaluated, so that an everyday
+//! payment meets one or two rules of a hundred. A few cheap numbers and flags (amount, phone age,
+//! card blocked) leave out more, asked only where they would. Nothing that could be unknown is
+//! left out: the rule itself must say that it cannot tell.
 
-use crate::engine::book::MAX_RULES;
+use crate::engine::book::List;
+use crate::engine::class::Class;
 use crate::engine::features::View;
-use crate::engine::vocabulary::{BUILT_INS, Feature, Types};
-use crate::expr::{Facts, Program, Slot, Type};
+use crate::engine::vocabulary::{Feature, Types};
+use crate::expr::{Facts, Glance, Halves, Program, Slot, Type};
 
-const WORDS: usize = MAX_RULES / 64;
-/// Codes of a fact that are told apart; symbols have at most 63 words and the unknown.
-const CODES: usize = 64;
-/// The most facts asked for each event type: the ones that most rules test.
-const MAX_FACTS: usize = 6;
-/// Facts dearer than this are not asked beforehand, in nanoseconds.
-const MAX_COST_NS: u32 = 4;
-/// The most combinations of codes that are tabled for one event type: 16 KiB a word of rules.
-const MAX_COMBINATIONS: usize = 2_048;
+mod tables;
 
-/// A set of rules (or of sequence steps), by their number.
-pub type Set = [u64; WORDS];
-
-/// The numbers in a set, in ascending order.
-pub fn members(set: Set) -> impl Iterator<Item = usize> {
-    let (mut word, mut left) = (0, set[0]);
-    std::iter::from_fn(move || {
-        while left == 0 {
-            word += 1;
-            left = *set.get(word)?;
-        }
-        let bit = left.trailing_zeros();
-        left &= left - 1;
-        Some(word * 64 + usize::try_from(bit).unwrap_or(0))
-    })
+/// What an entry is evaluated for; entries lie in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Rules of the decide phase.
+    Decide,
+    /// Rules of the absorb phase.
+    Absorb,
+    /// Steps of sequences.
+    Step,
 }
 
-/// One thing to be evaluated: a rule, or a step.
+/// One thing to be evaluated: a rule, or a step of a rule's sequence.
 #[derive(Debug)]
-pub struct Entry<'a> {
-    /// Its number in the sets.
-    pub number: usize,
+pub struct Claim<'a> {
+    /// What for.
+    pub stage: Stage,
+    /// The rule's number.
+    pub rule: usize,
+    /// The step's place in the sequence; 0 for rules.
+    pub step: usize,
     /// The event types it looks at.
     pub on: Types,
-    /// Conditions all of which must pass.
-    pub all: Vec<&'a Program>,
+    /// The rule's or step's condition.
+    pub when: Option<&'a Program>,
+    /// For a rule with a sequence, the last step's condition.
+    pub last: Option<&'a Program>,
+    /// The exception.
+    pub unless: Option<&'a Program>,
 }
 
-/// For each event type the facts to ask and what each combination of their codes leaves.
+impl Claim<'_> {
+    fn programs(&self) -> impl Iterator<Item = &Program> {
+        [self.when, self.last, self.unless].into_iter().flatten()
+    }
+
+    /// Whether it can come true or be blamed. An exception speaks only where no unknown step could
+    /// be blamed before it.
+    fn can_pass(&self, glance: Glance<'_>) -> bool {
+        let mut all = self.when.iter().chain(&self.last);
+        let saved = self.last.is_none()
+            && self
+                .unless
+                .is_some_and(|unless| unless.outlook(glance).is_true());
+        !saved && !all.any(|program| program.outlook(glance).is_false())
+    }
+}
+
+/// A claim made ready for one event type.
+#[derive(Debug)]
+pub struct Entry {
+    /// The rule's number.
+    pub rule: usize,
+    /// The step's place in the sequence; 0 for rules.
+    pub step: usize,
+    /// The condition cut in what the table settles and the rest.
+    pub when: Option<Halves>,
+    /// The last step's condition, cut likewise.
+    pub last: Option<Halves>,
+}
+
+/// For each event type what each combination of its coded facts leaves.
 #[derive(Debug, Default)]
 pub struct Candidates {
     by_type: Vec<OfType>,
-    /// Words of a set that are in use.
-    words: usize,
 }
 
-/// The facts that rules on one event type test most, tabled in combination while the table is
-/// small enough for the cache, and the rest one by one.
 #[derive(Debug, Default)]
 struct OfType {
-    tabled: Vec<Fact>,
-    /// For each combination of the tabled facts' codes, the words of its set.
+    entries: Vec<Entry>,
+    /// The bits of each stage's entries.
+    decide: Vec<u64>,
+    absorb: Vec<u64>,
+    step: Vec<u64>,
+    /// Words of a set.
+    words: usize,
+    tabled: Vec<Tabled>,
+    /// For each combination the words of what can pass, then of what is settled.
     table: Vec<u64>,
-    rest: Vec<(Fact, Vec<Set>)>,
+    /// Asked before the decide phase, and those that wait for the outcome.
+    asked: Vec<Asked>,
+    outcomes: Vec<Asked>,
 }
 
-/// A coded fact of the event in hand.
-#[derive(Debug, Clone, Copy)]
-struct Fact {
+/// A coded fact read off the event's class. Codes that no condition tells apart share a row.
+#[derive(Debug)]
+struct Tabled {
+    shift: u32,
+    mask: u64,
+    /// For each code what it adds to the place in the table.
+    places: Vec<usize>,
+}
+
+/// A fact asked of the record or event where it would leave something out.
+#[derive(Debug)]
+struct Asked {
     slot: Slot,
-    is_bool: bool,
-    /// How many codes it has, the unknown included.
-    codes: usize,
+    reading: Reading,
+    /// What some code leaves out.
+    touches: Vec<u64>,
+    /// For each code the words of what can pass.
+    sets: Vec<u64>,
 }
 
-impl Fact {
-    fn code(self, view: &mut View<'_>) -> usize {
-        if self.is_bool {
-            view.boolean(self.slot).map_or(0, |v| 1 + usize::from(v))
-        } else {
-            view.int(self.slot)
+/// How the value of a slot becomes a code; 0 stands for unknown.
+#[derive(Debug, Clone)]
+enum Reading {
+    /// 1 for false, 2 for true.
+    Bool,
+    /// 1 where the card or merchant is known and has none of these short fingerprints, sorted;
+    /// else 0.
+    Misses(Vec<u32>),
+    /// The symbol's own.
+    Symbol,
+    /// A number: 1 and as many more as it reaches of these.
+    Bands(Vec<i64>),
+}
+
+impl Asked {
+    fn code(&self, view: &mut View<'_>) -> usize {
+        match &self.reading {
+            Reading::Bool => view.boolean(self.slot).map_or(0, |v| 1 + usize::from(v)),
+            Reading::Misses(shorts) => {
+                let key = if self.slot == Feature::Card as Slot {
+                    (view.event.card_fp.0 != 0).then(|| view.event.card_fp.short())
+                } else {
+                    let merchant = view.event.purchase().map(|(merchant, ..)| merchant);
+                    merchant.filter(|m| !m.id.is_empty()).map(|m| m.id_fp)
+                };
+                usize::from(key.is_some_and(|key| shorts.binary_search(&key).is_err()))
+            }
+            Reading::Symbol => view
+                .int(self.slot)
                 .and_then(|code| usize::try_from(code).ok())
-                .unwrap_or(0)
-                .min(self.codes - 1)
+                .unwrap_or(0),
+            Reading::Bands(cuts) => view
+                .int(self.slot)
+                .map_or(0, |v| 1 + cuts.iter().filter(|cut| v >= **cut).count()),
         }
     }
+}
+
+/// What is left for the event in hand; reused from event to event.
+#[derive(Debug, Clone, Default)]
+pub struct Left {
+    /// Where the row of the event's combination begins.
+    row: usize,
+    /// What can pass. The first word stands apart, since most books need no other.
+    first: u64,
+    more: Vec<u64>,
+}
+
+impl Left {
+    fn word(&self, word: usize) -> u64 {
+        match word.checked_sub(1) {
+            None => self.first,
+            Some(at) => self.more.get(at).copied().unwrap_or(0),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first == 0 && self.more.iter().all(|word| *word == 0)
+    }
+
+    fn meets(&self, set: &[u64]) -> bool {
+        let Some((first, more)) = set.split_first() else {
+            return false;
+        };
+        self.first & first != 0 || self.more.iter().zip(more).any(|(a, b)| a & b != 0)
+    }
+
+    fn keep(&mut self, set: &[u64]) {
+        let Some((first, more)) = set.split_first() else {
+            return;
+        };
+        self.first &= first;
+        for (word, set) in self.more.iter_mut().zip(more) {
+            *word &= set;
+        }
+    }
+}
+
+/// A walk over what is left of a stage.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    of_type: Option<&'a OfType>,
+    stage: Stage,
+    word: usize,
+    bits: u64,
 }
 
 impl Candidates {
-    /// Builds the sets for entries whose numbers are below [`MAX_RULES`].
-    pub fn new(entries: &[Entry<'_>], kind_of: impl Fn(Slot) -> Option<(Type, u32)>) -> Self {
-        let words = entries.iter().map(|e| e.number / 64 + 1).max().unwrap_or(1);
-        let by_type = (0..16)
-            .map(|code| {
-                let of_type: Vec<_> = entries.iter().filter(|e| e.on >> code & 1 == 1).collect();
-                OfType::new(&of_type, words, &kind_of)
-            })
-            .collect();
-        Self { by_type, words }
+    /// Makes claims ready; they are given in order of stage, rule and step.
+    pub fn new(
+        claims: &[Claim<'_>],
+        kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
+        lists: &[List],
+    ) -> Self {
+        let of_type = |code| {
+            let here: Vec<_> = claims.iter().filter(|c| c.on >> code & 1 == 1).collect();
+            tables::of_type(&here, code, kind_of, lists)
+        };
+        Self {
+            by_type: (0..16).map(of_type).collect(),
+        }
     }
 
-    /// What can pass for the event in hand.
-    pub fn of(&self, view: &mut View<'_>) -> Set {
-        let mut set = [0; WORDS];
-        let code = usize::from(view.event.kind().code());
-        let Some(of_type) = self.by_type.get(code) else {
-            return set;
+    fn of_type(&self, view: &View<'_>) -> Option<&OfType> {
+        self.by_type.get(usize::from(view.class.type_code()))
+    }
+
+    /// Leaves in the view's scratch what can pass for the event in hand, its outcome out of sight.
+    pub fn find(&self, view: &mut View<'_>) {
+        let left = &mut view.scratch.left;
+        left.first = 0;
+        left.more.clear();
+        let Some(of_type) = self.by_type.get(usize::from(view.class.type_code())) else {
+            return;
         };
-        let combination = of_type
-            .tabled
-            .iter()
-            .fold(0, |at, fact| at * fact.codes + fact.code(view));
-        let start = combination * self.words;
-        let left = of_type.table.get(start..start + self.words).unwrap_or(&[]);
-        for (word, bits) in set.iter_mut().zip(left) {
-            *word = *bits;
-        }
-        for (fact, sets) in &of_type.rest {
-            if set.iter().take(self.words).all(|word| *word == 0) {
-                break;
-            }
-            if let Some(left) = sets.get(fact.code(view)) {
-                for (word, mask) in set.iter_mut().zip(left).take(self.words) {
-                    *word &= mask;
-                }
+        left.row = of_type.row(view.class);
+        let row = of_type.table.get(left.row..left.row + of_type.words);
+        if let Some((first, more)) = row.and_then(<[u64]>::split_first) {
+            left.first = *first;
+            if !more.is_empty() {
+                left.more.extend_from_slice(more);
             }
         }
-        set
+        narrow(&of_type.asked, view);
+    }
+
+    /// Leaves out what the outcome rules out.
+    pub fn narrow(&self, view: &mut View<'_>) {
+        if let Some(of_type) = self.of_type(view) {
+            narrow(&of_type.outcomes, view);
+        }
+    }
+
+    /// A walk from the beginning of a stage.
+    pub fn walk(&self, stage: Stage, view: &View<'_>) -> Walk<'_> {
+        let mut walk = Walk {
+            of_type: self.of_type(view).filter(|_| !view.scratch.left.is_empty()),
+            stage,
+            word: 0,
+            bits: 0,
+        };
+        walk.bits = walk.open(&view.scratch.left).unwrap_or(0);
+        walk
+    }
+
+    /// How many are left of a stage.
+    pub fn count(&self, stage: Stage, view: &View<'_>) -> usize {
+        let mut walk = self.walk(stage, view);
+        std::iter::from_fn(|| walk.next(&view.scratch.left)).count()
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// The bits of the word in hand.
+    fn open(&self, left: &Left) -> Option<u64> {
+        let stage = match self.stage {
+            Stage::Decide => &self.of_type?.decide,
+            Stage::Absorb => &self.of_type?.absorb,
+            Stage::Step => &self.of_type?.step,
+        };
+        Some(left.word(self.word) & stage.get(self.word)?)
+    }
+
+    /// The next of what is left, in order of rule and step; and whether the settled half of its
+    /// conditions is true.
+    #[inline]
+    pub fn next(&mut self, left: &Left) -> Option<(&'a Entry, bool)> {
+        while self.bits == 0 {
+            if self.word + 1 >= self.of_type?.words {
+                return None;
+            }
+            self.word += 1;
+            self.bits = self.open(left)?;
+        }
+        let of_type = self.of_type?;
+        let bit = self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        let settled = of_type.table.get(left.row + of_type.words + self.word)?;
+        let at = self.word * 64 + usize::try_from(bit).unwrap_or(0);
+        Some((of_type.entries.get(at)?, settled >> bit & 1 == 1))
+    }
+}
+
+/// Takes out what the facts leave out; each is asked only where it can.
+fn narrow(asked: &[Asked], view: &mut View<'_>) {
+    for fact in asked {
+        if !view.scratch.left.meets(&fact.touches) {
+            continue;
+        }
+        let start = fact.code(view) * fact.touches.len();
+        // A code that nobody tabled leaves everything.
+        if let Some(set) = fact.sets.get(start..start + fact.touches.len()) {
+            view.scratch.left.keep(set);
+        }
     }
 }
 
 impl OfType {
-    fn new(
-        entries: &[&Entry<'_>],
-        words: usize,
-        kind_of: &impl Fn(Slot) -> Option<(Type, u32)>,
-    ) -> Self {
-        let guarded: Vec<Guarded> = entries
+    /// Where in the table the row of an event's class begins.
+    fn row(&self, class: Class) -> usize {
+        self.tabled
             .iter()
-            .map(|entry| Guarded {
-                number: entry.number,
-                guards: entry
-                    .all
-                    .iter()
-                    .flat_map(|program| program.guards())
-                    .collect(),
+            .map(|fact| {
+                let code = usize::try_from(class.0 >> fact.shift & fact.mask).unwrap_or(0);
+                fact.places.get(code).copied().unwrap_or(0)
             })
-            .collect();
-        let mut facts: Vec<(Fact, usize)> = Vec::new();
-        for (slot, _) in guarded
-            .iter()
-            .flat_map(|entry| entry.guards.iter().copied())
-        {
-            match facts.iter_mut().find(|(known, _)| known.slot == slot) {
-                Some((_, many)) => *many += 1,
-                None => facts.extend(askable(slot, kind_of).map(|fact| (fact, 1))),
-            }
-        }
-        facts.sort_by_key(|(fact, many)| (std::cmp::Reverse(*many), fact.slot));
-        let (mut tabled, mut rest, mut combinations) = (Vec::new(), Vec::new(), 1);
-        for (fact, _) in facts.into_iter().take(MAX_FACTS) {
-            if combinations * fact.codes <= MAX_COMBINATIONS {
-                combinations *= fact.codes;
-                tabled.push(fact);
-            } else {
-                let sets = (0..fact.codes)
-                    .map(|code| passing(&guarded, &[(fact, code)]))
-                    .collect();
-                rest.push((fact, sets));
-            }
-        }
-        let mut table = Vec::with_capacity(combinations * words);
-        for combination in 0..combinations {
-            let mut codes = Vec::with_capacity(tabled.len());
-            let mut left = combination;
-            for fact in tabled.iter().rev() {
-                codes.push((*fact, left % fact.codes));
-                left /= fact.codes;
-            }
-            table.extend(passing(&guarded, &codes).into_iter().take(words));
-        }
-        Self {
-            tabled,
-            table,
-            rest,
-        }
-    }
-}
-
-/// An entry with the coded facts that its conditions demand.
-struct Guarded {
-    number: usize,
-    guards: Vec<(Slot, u64)>,
-}
-
-/// The entries all of whose conditions on these facts can pass with these codes.
-fn passing(entries: &[Guarded], codes: &[(Fact, usize)]) -> Set {
-    let mut set = [0; WORDS];
-    for entry in entries {
-        let can_pass = codes.iter().all(|(fact, code)| {
-            let mut of_fact = entry.guards.iter().filter(|(slot, _)| *slot == fact.slot);
-            of_fact.all(|(_, codes)| codes >> code & 1 == 1)
-        });
-        if can_pass {
-            put(&mut set, entry.number);
-        }
-    }
-    set
-}
-
-/// The fact of a slot that may be asked beforehand: a cheap coded built-in.
-fn askable(slot: Slot, kind_of: &impl Fn(Slot) -> Option<(Type, u32)>) -> Option<Fact> {
-    if usize::from(slot) >= BUILT_INS || Feature::of_slot(slot) == Some(Feature::Type) {
-        return None;
-    }
-    match kind_of(slot)? {
-        (_, cost) if cost > MAX_COST_NS => None,
-        (Type::Symbol(symbols), _) => Some(Fact {
-            slot,
-            is_bool: false,
-            codes: (symbols.words.len() + 1).min(CODES),
-        }),
-        (Type::Bool, _) => Some(Fact {
-            slot,
-            is_bool: true,
-            codes: 3,
-        }),
-        (Type::Int(_) | Type::Float(_) | Type::Duration | Type::Text | Type::Code(_), _) => None,
-    }
-}
-
-fn put(set: &mut Set, number: usize) {
-    if let Some(word) = set.get_mut(number / 64) {
-        *word |= 1 << (number % 64);
+            .sum()
     }
 }

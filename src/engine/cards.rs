@@ -1,7 +1,8 @@
 //! A cardholder's cards and what is known of each: issue, blocks, bypass, scheme, aliases.
 //!
-//! Six words a card; an alias is an entry of its own that points to its card. Made by `card` and
-//! `enrolment` events only: a card that no such event told of has no entry and nothing known.
+//! Four words a card; an alias is an entry of its own that points to its card, and so is what few
+//! cards have: a bypass, an unblocking. Made by `card` and `enrolment` events only: a card that no
+//! such event told of has no entry and nothing known.
 
 use crate::domain::codes::Action;
 use crate::engine::record::{CARD_WORDS, Record, Section, join, seconds, split};
@@ -35,6 +36,8 @@ impl Card {
     pub const INTERNET_CLOSED: u8 = 4;
     /// Another token of the card at [`Card::main`].
     pub const ALIAS: u8 = 8;
+    /// Not a token, but when the card at [`Card::main`] was opened and how long its bypass lasts.
+    const EXTRA: u8 = 32;
     /// A card of Mastercard's: response code 65 is a soft decline.
     pub const MASTERCARD: u8 = 16;
 
@@ -43,45 +46,47 @@ impl Card {
         self.flags & flag != 0
     }
 
+    /// An entry, without what is kept apart.
     fn read(words: &[u32; CARD_WORDS]) -> Self {
-        let [low, high, state, issued_s, bypass_until_s, opened_s] = *words;
+        let [low, high, state, issued_s] = *words;
         let [flags, main, ..] = state.to_le_bytes();
         Self {
             fp: join(low, high),
             flags,
             main,
             issued_s,
-            bypass_until_s,
-            opened_s,
+            ..Self::default()
         }
     }
 
     fn words(self) -> [u32; CARD_WORDS] {
         let [low, high] = split(self.fp);
         let state = u32::from_le_bytes([self.flags, self.main, 0, 0]);
-        [
-            low,
-            high,
-            state,
-            self.issued_s,
-            self.bypass_until_s,
-            self.opened_s,
-        ]
+        [low, high, state, self.issued_s]
+    }
+
+    /// The entry of what is kept apart of the card at `main`.
+    fn extra_words(self, main: u8) -> [u32; CARD_WORDS] {
+        let state = u32::from_le_bytes([Self::EXTRA, main, 0, 0]);
+        [self.bypass_until_s, self.opened_s, state, 0]
     }
 }
 
 fn all(record: &Record) -> impl Iterator<Item = Card> + '_ {
-    record
-        .section(Section::Cards)
-        .as_chunks::<CARD_WORDS>()
-        .0
-        .iter()
-        .map(Card::read)
+    let (entries, _) = record.section(Section::Cards).as_chunks();
+    entries.iter().map(Card::read)
 }
 
+/// The entry of a token: of a card or of an alias.
+fn entry_of(record: &Record, fp: u64) -> Option<(usize, Card)> {
+    all(record)
+        .enumerate()
+        .find(|(_, card)| card.fp == fp && !card.has(Card::EXTRA))
+}
+
+/// The entry of the card that a token stands for.
 fn index_of(record: &Record, fp: u64) -> Option<usize> {
-    let index = all(record).position(|card| card.fp == fp)?;
-    let card = all(record).nth(index)?;
+    let (index, card) = entry_of(record, fp)?;
     Some(if card.has(Card::ALIAS) {
         usize::from(card.main)
     } else {
@@ -89,9 +94,33 @@ fn index_of(record: &Record, fp: u64) -> Option<usize> {
     })
 }
 
+/// The entry of what is kept apart of the card at `main`.
+fn extra_of(record: &Record, main: usize) -> Option<usize> {
+    all(record).position(|card| card.has(Card::EXTRA) && usize::from(card.main) == main)
+}
+
+/// How many tokens have entries.
+fn tokens(record: &Record) -> usize {
+    all(record).filter(|card| !card.has(Card::EXTRA)).count()
+}
+
+/// The card at an index, with what is kept apart.
+fn whole(record: &Record, index: usize) -> Option<Card> {
+    let (entries, _) = record.section(Section::Cards).as_chunks::<CARD_WORDS>();
+    let mut card = entries.get(index).map(Card::read)?;
+    // A cardholder's first card alone has nothing apart.
+    if entries.len() > 1
+        && let Some([bypass_until_s, opened_s, ..]) =
+            extra_of(record, index).and_then(|extra| entries.get(extra))
+    {
+        (card.bypass_until_s, card.opened_s) = (*bypass_until_s, *opened_s);
+    }
+    Some(card)
+}
+
 /// What is known of a card, by the fingerprint of its token or of an alias.
 pub fn find(record: &Record, fp: u64) -> Option<Card> {
-    all(record).nth(index_of(record, fp)?)
+    whole(record, index_of(record, fp)?)
 }
 
 /// Whether two tokens stand for the same card.
@@ -103,34 +132,37 @@ pub fn same(record: &Record, a: u64, b: u64) -> bool {
 
 /// Changes a card's entry, which is made where there is none. Returns whether there was no room.
 pub fn change(record: &mut Record, fp: u64, change: impl Fn(&mut Card)) -> bool {
-    let index = match index_of(record, fp) {
-        Some(index) => index,
-        None => {
-            let count = usize::from(record.counts().cards);
-            if count >= MAX_CARDS {
-                return true;
-            }
-            record.insert(
-                Section::Cards,
-                count,
-                Card {
-                    fp,
-                    ..Card::default()
-                }
-                .words(),
-            );
-            count
-        }
+    let known = index_of(record, fp);
+    if known.is_none() && tokens(record) >= MAX_CARDS {
+        return true;
+    }
+    let fresh = || Card {
+        fp,
+        ..Card::default()
     };
-    let (entries, _) = record
-        .section_mut(Section::Cards)
-        .as_chunks_mut::<CARD_WORDS>();
-    if let Some(words) = entries.get_mut(index) {
-        let mut card = Card::read(words);
-        change(&mut card);
-        *words = card.words();
+    let end = usize::from(record.counts().cards);
+    let index = known.unwrap_or(end);
+    let mut card = known
+        .and_then(|index| whole(record, index))
+        .unwrap_or_else(fresh);
+    change(&mut card);
+    put(record, index, card.words());
+    let extra = extra_of(record, index);
+    if extra.is_some() || card.bypass_until_s != 0 || card.opened_s != 0 {
+        let end = usize::from(record.counts().cards);
+        let main = u8::try_from(index).unwrap_or(u8::MAX);
+        put(record, extra.unwrap_or(end), card.extra_words(main));
     }
     false
+}
+
+/// Writes an entry, which is made where it stands behind the last.
+fn put(record: &mut Record, index: usize, words: [u32; CARD_WORDS]) {
+    let (entries, _) = record.section_mut(Section::Cards).as_chunks_mut();
+    match entries.get_mut(index) {
+        Some(entry) => *entry = words,
+        None => record.insert(Section::Cards, index, words),
+    }
 }
 
 /// Binds an alias to a card that has an entry. Returns whether there was no room.
@@ -138,11 +170,10 @@ pub fn bind_alias(record: &mut Record, fp: u64, alias: u64) -> bool {
     if index_of(record, alias).is_some() {
         return false;
     }
-    let count = usize::from(record.counts().cards);
     let Some(main) = index_of(record, fp).and_then(|i| u8::try_from(i).ok()) else {
         return false;
     };
-    if count >= MAX_CARDS {
+    if tokens(record) >= MAX_CARDS {
         return true;
     }
     let entry = Card {
@@ -151,7 +182,8 @@ pub fn bind_alias(record: &mut Record, fp: u64, alias: u64) -> bool {
         main,
         ..Card::default()
     };
-    record.insert(Section::Cards, count, entry.words());
+    let end = usize::from(record.counts().cards);
+    record.insert(Section::Cards, end, entry.words());
     false
 }
 
@@ -216,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_alias_finds_its_card() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         change(&mut record, 10, |card| {
             act(card, Action::Issued, 5_000, None)
         });
@@ -235,5 +267,23 @@ mod tests {
         });
         assert!(!find(&record, 10).unwrap().has(Card::BLOCKED));
         assert_eq!(find(&record, 12), None);
+    }
+
+    #[test]
+    fn what_is_kept_apart_of_a_card_is_found_with_it_and_takes_no_cards_place() {
+        let mut record = Record::new(1, 0);
+        for fp in 1..=16 {
+            let act_on = |card: &mut Card| act(card, Action::Unblocked, 1_000, None);
+            assert!(!change(&mut record, fp, act_on));
+        }
+        assert!(change(&mut record, 17, |_| {}));
+        change(&mut record, 3, |card| {
+            act(card, Action::BypassGranted, 0, Some(9_000))
+        });
+        let kept = |fp| find(&record, fp).map(|card| (card.opened_s, card.bypass_until_s));
+        assert_eq!((kept(3), kept(4)), (Some((1, 9)), Some((1, 0))));
+        // What is kept apart is no token, whatever its numbers.
+        assert_eq!(find(&record, join(9, 1)), None);
+        assert_eq!(record.counts().cards, 32);
     }
 }

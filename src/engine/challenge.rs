@@ -52,6 +52,8 @@ pub fn absorb(cold: &mut Cold, event: &Event, setting: &Setting, clock_ms: i64) 
             cold.challenges.remove(oldest.unwrap_or(0));
             gave_way = true;
         }
+        // Most cardholders have one; a vector left to itself would make room for four.
+        cold.challenges.reserve_exact(1);
         cold.challenges.push(Challenge {
             acs,
             opened_ms: clock_ms,

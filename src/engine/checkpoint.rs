@@ -31,7 +31,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const MAGIC: [u8; 8] = *b"VARSELCP";
 /// The version of the format. To be raised with every change of what is written, the words and
 /// countries whose codes stand in it included.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Bytes before the tables.
 const FRONT: usize = 12;
 /// Bytes of the checksum.
@@ -273,7 +273,7 @@ impl Restored {
             deadline = cold.next_deadline();
             cold.queued_ms = deadline.unwrap_or(0);
         }
-        record.due_ms = deadline.unwrap_or(0);
+        record.refresh_due();
         let slot = self.engine.slab.put(record);
         self.queue
             .extend(deadline.map(|deadline| Reverse((deadline, slot))));
@@ -387,7 +387,12 @@ fn head(record: &Record) -> [u32; HEAD_WORDS] {
         marks.phone_country,
         marks.phone_channel,
     ];
-    let small = [marks.flags, u8::from(record.cold.is_some()), counts.past, 0];
+    let small = [
+        marks.flags,
+        u8::from(record.cold.is_some()),
+        counts.past,
+        counts.countries,
+    ];
     let plain = [
         key_low,
         key_high,
@@ -403,7 +408,7 @@ fn head(record: &Record) -> [u32; HEAD_WORDS] {
         habit.variance.to_bits(),
         habit.weight.to_bits(),
         habit.updated_s,
-        u32::from(habit.payments) | u32::from(counts.name_bytes) << 16,
+        u32::from(habit.payments) | u32::from(counts.groups()) << 16,
         u32::from(counts.cards) | u32::from(counts.known) << 8 | u32::from(counts.cells) << 16,
         u32::from(counts.seen),
     ];
@@ -434,14 +439,14 @@ fn unpack(words: &[u32; HEAD_WORDS]) -> (Record, Counts, bool) {
         variance,
         weight,
         updated_s,
-        payments_name,
+        payments_groups,
         sections,
         seen,
         bins @ ..,
     ] = *words;
     let [home, present_country, phone_country, phone_channel] = places.to_le_bytes();
-    let [flags, has_cold, past, _] = small.to_le_bytes();
-    let [payments, name_bytes] = halves(payments_name);
+    let [flags, has_cold, past, countries] = small.to_le_bytes();
+    let [payments, groups] = halves(payments_groups);
     let [cards_known, cells] = halves(sections);
     let [cards, known] = cards_known.to_le_bytes();
     let [seen, _] = halves(seen);
@@ -473,14 +478,9 @@ fn unpack(words: &[u32; HEAD_WORDS]) -> (Record, Counts, bool) {
         phone_channel,
         flags,
     };
-    let counts = Counts {
-        name_bytes,
-        cards,
-        known,
-        cells,
-        seen,
-        past,
-    };
+    let mut counts = Counts::default().with_groups(groups);
+    (counts.cards, counts.countries, counts.known) = (cards, countries, known);
+    (counts.cells, counts.seen, counts.past) = (cells, seen, past);
     (record, counts, has_cold != 0)
 }
 

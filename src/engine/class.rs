@@ -7,7 +7,10 @@ use crate::domain::codes::{
     Action, Authenticator, Channel, EnrolmentChannel, EventType, Message, Method, Purpose,
     ResponseGroup, Security, TransStatus,
 };
+use crate::domain::country::Country;
+use crate::domain::event::{Body, Event};
 use crate::engine::book::Filter;
+use crate::engine::cold::{Challenge, Purchase};
 use crate::engine::vocabulary::Feature;
 
 /// A categorical fact of an event, with its place in a [`Class`].
@@ -78,6 +81,12 @@ const _: () = assert!(Method::WORDS.len() < 8);
 pub const MAX_MCC_GROUPS: usize = 15;
 
 impl ClassField {
+    /// Where its code stands in a class: the shift, then the mask.
+    pub const fn place(self) -> (u32, u64) {
+        let (shift, width) = LAYOUT[self as usize];
+        (shift, (1 << width) - 1)
+    }
+
     /// The class field that a feature is kept as; nothing for features that history does not keep.
     pub fn of_feature(feature: Feature) -> Option<Self> {
         Self::TABLE
@@ -118,6 +127,58 @@ impl ClassField {
 pub struct Class(pub u64);
 
 impl Class {
+    /// The class of an event as the decide phase may see it: everything but the response.
+    pub fn of(
+        event: &Event,
+        purchase: Option<&Purchase>,
+        challenge: Option<&Challenge>,
+        home: u8,
+    ) -> Self {
+        let abroad = |country: u8| {
+            let known = home != 0 && country != 0;
+            if known {
+                1 + u8::from(home != country)
+            } else {
+                0
+            }
+        };
+        let (group, country) = purchase.map_or((0, 0), |p| (p.mcc_group, p.country));
+        let ip_country = event.place.country.map_or(0, Country::index);
+        let method = challenge.map_or(Method::Unknown, Challenge::method);
+        let class = Self::default()
+            .with(ClassField::Type, event.kind().code())
+            .with(ClassField::ChallengeMethod, method.code())
+            .with(ClassField::MerchantAbroad, abroad(country))
+            .with(ClassField::IpAbroad, abroad(ip_country))
+            .with(ClassField::MccGroup, group)
+            .with_country(country);
+        match &event.body {
+            Body::Authorization(payment) => class
+                .with(ClassField::Channel, payment.channel.code())
+                .with(ClassField::Security, payment.security.code()),
+            Body::Threeds(message) => class
+                .with(ClassField::Message, message.message.code())
+                .with(
+                    ClassField::TransStatus,
+                    message.trans_status.map_or(0, TransStatus::code),
+                ),
+            Body::Otp(otp) => class.with(ClassField::Action, otp.action.code()),
+            Body::Eid(eid) => class
+                .with(ClassField::Action, eid.action.code())
+                .with(
+                    ClassField::Authenticator,
+                    eid.authenticator.map_or(0, Authenticator::code),
+                )
+                .with(ClassField::Purpose, eid.purpose.map_or(0, Purpose::code)),
+            Body::Enrolment(enrolment) => class
+                .with(ClassField::Action, enrolment.action.code())
+                .with(ClassField::EnrolmentChannel, enrolment.channel.code()),
+            Body::Card(change) => class.with(ClassField::Action, change.action.code()),
+            Body::Hold(step) => class.with(ClassField::Action, step.action.code()),
+            Body::Disposition(_) => class,
+        }
+    }
+
     /// Adds a fact; 0 stands for unknown or absent.
     #[must_use]
     pub const fn with(self, field: ClassField, code: u8) -> Self {

@@ -24,6 +24,9 @@ pub const CHALLENGE_MS: i64 = 24 * 3_600_000;
 /// What is open. Empty lists take no memory.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cold {
+    /// The cardholder's key as text, since alerts and holds must name it; empty where only
+    /// challenges were ever open.
+    pub holder: Box<str>,
     /// Challenges, in order of opening.
     pub challenges: Vec<Challenge>,
     /// Open episodes, in order of opening.
@@ -32,11 +35,20 @@ pub struct Cold {
     pub holds: Vec<Standing>,
     /// Absences waited for, in order of asking.
     pub absences: Vec<Absence>,
+    /// [`Cold::next_deadline`] as it was when it last changed; 0 for none.
+    pub due_ms: i64,
     /// The deadline for which this cardholder is in the engine's queue; 0 for none.
     pub queued_ms: i64,
 }
 
 impl Cold {
+    /// Names the cardholder before what will have to tell of them is opened.
+    pub fn name(&mut self, holder: &str) {
+        if self.holder.is_empty() {
+            self.holder = Box::from(holder);
+        }
+    }
+
     /// True where nothing is open.
     pub fn is_empty(&self) -> bool {
         self.challenges.is_empty()
@@ -67,6 +79,7 @@ impl Cold {
             .map(|e| e.events.iter().map(|id| id.capacity() + 24).sum::<usize>() + 128)
             .sum();
         size_of::<Self>()
+            + self.holder.len()
             + self.challenges.capacity() * size_of::<Challenge>()
             + self.episodes.capacity() * size_of::<Episode>()
             + self.holds.capacity() * size_of::<Standing>()

@@ -5,15 +5,15 @@
 
 use crate::domain::codes::{Advice, Channel};
 use crate::domain::event::{Body, Event};
-use crate::domain::outcome::{Decision, MAX_NOT_AVAILABLE, MAX_REASONS, Reason};
+use crate::domain::outcome::{Decision, MAX_NOT_AVAILABLE, MAX_REASONS, Reason, Refusals};
 use crate::engine::book::{Band, Mode, Policy, Rule};
-use crate::engine::candidates::{Set, members};
+use crate::engine::candidates::{Entry, Stage};
 use crate::engine::cold::Standing;
 use crate::engine::features::View;
 use crate::engine::holds;
 use crate::engine::prepared::Prepared;
 use crate::engine::sequences;
-use crate::expr::Slot;
+use crate::expr::{Halves, Program, Slot};
 use std::sync::Arc;
 
 /// What the rules said of an event in one phase, reused from event to event.
@@ -26,6 +26,8 @@ pub struct Findings {
     pub unknown: Vec<(Slot, &'static str)>,
     /// Factors of live rules that could not be evaluated.
     pub blind: u32,
+    /// Room to find the blame of one condition in.
+    blamed: Vec<Slot>,
 }
 
 impl Findings {
@@ -37,14 +39,15 @@ impl Findings {
     }
 }
 
-/// Evaluates the candidates among a phase's rules.
-pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, set: Set, findings: &mut Findings) {
-    for number in members(set) {
-        let Some(rule) = prepared.book.rules.get(number) else {
+/// Evaluates what is left of a phase's rules ([`crate::engine::candidates`]).
+pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
+    let mut walk = prepared.candidates.walk(stage, view);
+    while let Some((entry, settled)) = walk.next(&view.scratch.left) {
+        let Some(rule) = prepared.book.rules.get(entry.rule) else {
             continue;
         };
-        match hit(rule, view) {
-            Some(true) => findings.hits.push(number),
+        match hit(rule, settled.then_some(entry), view) {
+            Some(true) => findings.hits.push(entry.rule),
             Some(false) => {}
             None => blame(rule, view, findings),
         }
@@ -52,18 +55,20 @@ pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, set: Set, findings: &m
 }
 
 /// Whether a rule hits; nothing where it cannot be told. An exception that cannot be told does
-/// not protect.
-fn hit(rule: &Rule, view: &mut View<'_>) -> Option<bool> {
+/// not protect. Of conditions the settled half of which is true, only the rest is evaluated.
+fn hit(rule: &Rule, settled: Option<&Entry>, view: &mut View<'_>) -> Option<bool> {
     if let Some(sequence) = &rule.sequence {
-        let last = sequence.steps.last()?;
-        if !last.when.eval(view)? || !sequences::is_ripe(view.record, sequence, view.clock_ms) {
+        let last = &sequence.steps.last()?.when;
+        let rest = settled.and_then(|entry| entry.last.as_ref());
+        if !half(last, rest, view)? || !sequences::is_ripe(view.record, sequence, view.clock_ms) {
             return Some(false);
         }
     }
+    let rest = settled.and_then(|entry| entry.when.as_ref());
     let when = rule
         .when
         .as_ref()
-        .map_or(Some(true), |program| program.eval(view));
+        .map_or(Some(true), |program| half(program, rest, view));
     if when == Some(false) {
         return Some(false);
     }
@@ -77,6 +82,14 @@ fn hit(rule: &Rule, view: &mut View<'_>) -> Option<bool> {
     when
 }
 
+/// What a condition comes to: by its rest where that is all that is open, else as a whole.
+pub fn half(whole: &Program, rest: Option<&Halves>, view: &mut View<'_>) -> Option<bool> {
+    match rest {
+        Some(halves) => halves.rest(view),
+        None => whole.eval(view),
+    }
+}
+
 fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
     if rule.mode == Mode::Shadow {
         return;
@@ -88,9 +101,10 @@ fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
         .and_then(|s| s.steps.last())
         .map(|s| &s.when);
     for program in rule.when.iter().chain(last) {
-        for slot in program.blame(view) {
-            if findings.unknown.iter().all(|(known, _)| *known != slot) {
-                findings.unknown.push((slot, view.why_unknown(slot)));
+        program.blame_into(view, &mut findings.blamed);
+        for slot in &findings.blamed {
+            if findings.unknown.iter().all(|(known, _)| known != slot) {
+                findings.unknown.push((*slot, view.why_unknown(*slot)));
             }
         }
     }
@@ -98,6 +112,9 @@ fn blame(rule: &Rule, view: &mut View<'_>, findings: &mut Findings) {
 
 /// The decision on the event in hand, from the findings of the decide phase.
 pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
+    if findings.hits.is_empty() && view.record.due_ms() == 0 {
+        return harmless(prepared, view, findings);
+    }
     let policy = &prepared.book.policy;
     let rules = &prepared.book.rules;
     let mut live: Vec<usize> = Vec::new();
@@ -153,6 +170,23 @@ pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> De
     }
 }
 
+/// The decision on most events: no rule hit, and where nothing is due no hold is open. A score of 0
+/// lies below every band.
+fn harmless(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
+    Decision {
+        score: 0,
+        action: Advice::Allow,
+        methods_refused: Refusals::default(),
+        hold: None,
+        rules: Vec::new(),
+        shadow: Vec::new(),
+        reasons: Vec::new(),
+        not_available: not_available(prepared, findings),
+        late: view.late,
+        rates: converted(prepared, view),
+    }
+}
+
 /// A sum of scores within 0-999.
 pub fn clamp(sum: i32) -> u16 {
     u16::try_from(sum.clamp(0, 999)).unwrap_or(0)
@@ -187,8 +221,8 @@ fn not_available(prepared: &Prepared, findings: &Findings) -> Vec<(Arc<str>, &'s
         .iter()
         .take(MAX_NOT_AVAILABLE)
         .filter_map(|(slot, why)| {
-            let field = prepared.book.scheme.field(*slot)?;
-            Some((Arc::from(field.name.as_str()), *why))
+            let name = prepared.names.get(usize::from(*slot))?;
+            Some((Arc::clone(name), *why))
         })
         .collect()
 }

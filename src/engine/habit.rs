@@ -58,11 +58,22 @@ pub fn level_up(amount_minor: i64) -> u8 {
     if amount_minor <= 0 {
         return 0;
     }
-    let octave = amount_minor.ilog2().min(31);
-    let from = u8::try_from(octave * 8).unwrap_or(0).max(1);
-    (from..=u8::MAX)
-        .find(|level| amount_of_level(*level) >= amount_minor)
-        .unwrap_or(u8::MAX)
+    let octave = amount_minor.ilog2();
+    if octave > 31 {
+        return u8::MAX;
+    }
+    // From 8 on the eighths are whole numbers; below, the division drops a part of them.
+    let from = octave * 8;
+    let level = if octave >= 3 {
+        let eighth = 1_i64 << (octave - 3);
+        let above = (amount_minor - (1 << octave)).unsigned_abs();
+        from + u32::try_from(above.div_ceil(eighth.unsigned_abs())).unwrap_or(8)
+    } else {
+        (from..from + 8)
+            .find(|level| amount_of_level(u8::try_from(*level).unwrap_or(0)) >= amount_minor)
+            .unwrap_or(from + 8)
+    };
+    u8::try_from(level.max(1)).unwrap_or(u8::MAX)
 }
 
 /// The amount of a level: 2^(level/8), linear between powers of two, in minor units.
@@ -188,6 +199,10 @@ mod tests {
             );
         }
         assert_eq!(level_up(0), 0);
+        for amount in (1..5_000).chain((1..2_000).map(|n| n * 2_654_435)) {
+            let searched = (1..=u8::MAX).find(|level| amount_of_level(*level) >= amount);
+            assert_eq!(level_up(amount), searched.unwrap_or(u8::MAX), "{amount}");
+        }
     }
 
     #[test]

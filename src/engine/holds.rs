@@ -22,7 +22,7 @@ const FRESH_S: u32 = 24 * 3_600;
 /// The holds in force on a card at a moment, in order of asking. A card of 0 (an event without
 /// one) is bound by holds on every card only.
 pub fn in_force(record: &Record, card: u64, clock_ms: i64) -> impl Iterator<Item = &Standing> {
-    let open = record.cold.as_ref().filter(|_| record.due_ms != 0);
+    let open = record.cold.as_ref().filter(|_| record.due_ms() != 0);
     open.into_iter()
         .flat_map(|cold| &cold.holds)
         .filter(move |hold| {

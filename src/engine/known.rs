@@ -1,7 +1,8 @@
 //! Places a cardholder is known to pay at or come from: merchants, countries, networks, MCC groups.
 //!
 //! Bounded sets with the number of distinct days and the largest amount. What is rarely used
-//! gives way first: a monthly payee outlives a merchant seen once last week.
+//! gives way first: a monthly payee outlives a merchant seen once last week. An MCC group and a
+//! country take a word each, a merchant and a network two. Order within a set means nothing.
 
 use crate::engine::record::{KNOWN_WORDS, Record, Section};
 
@@ -51,14 +52,45 @@ pub struct Known {
     pub days: u8,
     /// The last of them, days since 1970 modulo 8192.
     pub last_day: u32,
-    /// The largest amount, in eighths of an octave ([`crate::engine::habit::level_up`]).
+    /// The largest amount, in eighths of an octave ([`crate::engine::habit::level_up`]); not kept
+    /// of countries.
     pub level: u8,
 }
 
 impl Known {
-    fn read(words: &[u32]) -> Self {
-        let key = words.first().copied().unwrap_or(0);
-        let meta = words.get(1).copied().unwrap_or(0);
+    /// The word of an MCC group: its code is the bit that counts it.
+    fn of_group(code: u32, word: u32) -> Self {
+        Self {
+            kind: Kind::MccGroup as u8,
+            key: code,
+            days: low_byte(word),
+            level: low_byte(word >> 8),
+            last_day: word >> 16 & (DAY_CYCLE - 1),
+        }
+    }
+
+    fn group_word(self) -> u32 {
+        u32::from(self.days) | u32::from(self.level) << 8 | self.last_day << 16
+    }
+
+    fn of_country(word: u32) -> Self {
+        Self {
+            kind: low_byte(word & 7),
+            key: word >> 3 & 0xFF,
+            days: low_byte(word >> 11),
+            level: 0,
+            last_day: word >> 19,
+        }
+    }
+
+    fn country_word(self) -> u32 {
+        u32::from(self.kind)
+            | (self.key & 0xFF) << 3
+            | u32::from(self.days) << 11
+            | self.last_day << 19
+    }
+
+    fn of_words([key, meta]: [u32; KNOWN_WORDS]) -> Self {
         Self {
             kind: low_byte(meta & 7),
             key,
@@ -72,7 +104,7 @@ impl Known {
         let meta = u32::from(self.kind)
             | u32::from(self.days) << 3
             | u32::from(self.level) << 11
-            | (self.last_day % DAY_CYCLE) << 19;
+            | self.last_day << 19;
         [self.key, meta]
     }
 
@@ -89,6 +121,41 @@ impl Known {
             self.days
         }
     }
+
+    /// A place used for the first time.
+    fn fresh(kind: Kind, key: u32, day: u32, level: u8) -> Self {
+        Self {
+            kind: kind as u8,
+            key,
+            days: 1,
+            last_day: day % DAY_CYCLE,
+            level,
+        }
+    }
+
+    /// The same place, used again on day `day`.
+    fn used(mut self, day: u32, level: u8) -> Self {
+        let age = self.age_days(day);
+        if age > FORGOTTEN_DAYS && age < DAY_CYCLE / 2 {
+            (self.days, self.level) = (0, 0);
+        }
+        // A late event (age near the whole cycle) lies before the last day: its day was counted or is lost.
+        if age > 0 && age < DAY_CYCLE / 2 {
+            self.last_day = day % DAY_CYCLE;
+            self.days = self.days.saturating_add(1);
+        }
+        self.level = self.level.max(level);
+        self
+    }
+
+    /// What it is worth when room is made on day `day`: each day of use weighs as much as thirty
+    /// days of age; ties go to the smallest key.
+    fn worth(self, day: u32) -> (i64, u32) {
+        // For a late event the newer entries lie ahead (age near the whole cycle): they are fresh.
+        let age = Some(self.age_days(day)).filter(|age| *age < DAY_CYCLE / 2);
+        let age = i64::from(age.unwrap_or(0).min(FORGOTTEN_DAYS * 10));
+        (i64::from(self.days) * 30 - age, self.key)
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the cut is the purpose")]
@@ -97,102 +164,102 @@ fn low_byte(word: u32) -> u8 {
 }
 
 /// The entry of a place, where the cardholder has one that still counts on day `day`.
+#[inline]
 pub fn find(record: &Record, kind: Kind, key: u32, day: u32) -> Option<Known> {
-    position(record, kind, key)
-        .map(|(_, known)| known)
-        .filter(|k| k.age_days(day) <= FORGOTTEN_DAYS)
+    let known = match kind {
+        Kind::MccGroup => Known::of_group(key, record.group(key)?),
+        Kind::PaidCountry | Kind::EidCountry => {
+            let is_it = is_country(kind, key);
+            let words = record.section(Section::Countries).iter();
+            Known::of_country(words.copied().find(is_it)?)
+        }
+        Kind::Merchant | Kind::RemoteMerchant | Kind::Network => {
+            let is_it = is_known(kind, key);
+            let (entries, _) = record.section(Section::Known).as_chunks();
+            Known::of_words(entries.iter().copied().find(is_it)?)
+        }
+    };
+    Some(known).filter(|known| known.age_days(day) <= FORGOTTEN_DAYS)
 }
 
-/// Whether any entry that still counts on day `day` passes a test.
+/// Whether any country, merchant or network that still counts on day `day` passes a test.
 pub fn any(record: &Record, day: u32, test: impl Fn(&Known) -> bool) -> bool {
-    let (entries, _) = record.section(Section::Known).as_chunks::<KNOWN_WORDS>();
-    entries
-        .iter()
-        .map(|words| Known::read(words))
+    let countries = record.section(Section::Countries).iter().copied();
+    let (entries, _) = record.section(Section::Known).as_chunks();
+    countries
+        .map(Known::of_country)
+        .chain(entries.iter().copied().map(Known::of_words))
         .any(|known| known.age_days(day) <= FORGOTTEN_DAYS && test(&known))
 }
 
 /// Notes that a place was used on day `day`, with an amount level.
 pub fn note(record: &mut Record, kind: Kind, key: u32, day: u32, level: u8) {
-    if let Some((index, mut known)) = position(record, kind, key) {
-        let age = known.age_days(day);
-        if age > FORGOTTEN_DAYS && age < DAY_CYCLE / 2 {
-            known = Known {
-                days: 0,
-                level: 0,
-                ..known
-            };
+    let fresh = Known::fresh(kind, key, day, level);
+    match kind {
+        Kind::MccGroup => record.change_group(key, |word| {
+            let known = word.map(|word| Known::of_group(key, word).used(day, level));
+            known.unwrap_or(fresh).group_word()
+        }),
+        Kind::PaidCountry | Kind::EidCountry => {
+            let is_it = is_country(kind, key);
+            let (entries, _) = record.section_mut(Section::Countries).as_chunks_mut();
+            if let Some([word]) = entries.iter_mut().find(|[word]| is_it(word)) {
+                *word = Known::of_country(*word).used(day, level).country_word();
+                return;
+            }
+            let all = || entries.iter().map(|[word]| Known::of_country(*word));
+            match to_give_way(kind, day, all()).and_then(|index| entries.get_mut(index)) {
+                Some(entry) => *entry = [fresh.country_word()],
+                None => {
+                    let end = entries.len();
+                    record.insert(Section::Countries, end, [fresh.country_word()]);
+                }
+            }
         }
-        // A late event (age near the whole cycle) lies before the last day: its day was counted or is lost.
-        if age > 0 && age < DAY_CYCLE / 2 {
-            known.last_day = day % DAY_CYCLE;
-            known.days = known.days.saturating_add(1);
+        Kind::Merchant | Kind::RemoteMerchant | Kind::Network => {
+            let is_it = is_known(kind, key);
+            let (entries, _) = record.section_mut(Section::Known).as_chunks_mut();
+            if let Some(words) = entries.iter_mut().find(|words| is_it(words)) {
+                *words = Known::of_words(*words).used(day, level).words();
+                return;
+            }
+            let all = || entries.iter().map(|words| Known::of_words(*words));
+            match to_give_way(kind, day, all()).and_then(|index| entries.get_mut(index)) {
+                Some(entry) => *entry = fresh.words(),
+                None => {
+                    let end = entries.len();
+                    record.insert(Section::Known, end, fresh.words());
+                }
+            }
         }
-        known.level = known.level.max(level);
-        let words = known.words();
-        if let Some(slot) = record
-            .section_mut(Section::Known)
-            .get_mut(index * KNOWN_WORDS..(index + 1) * KNOWN_WORDS)
-        {
-            slot.copy_from_slice(&words);
-        }
-        return;
     }
-    make_room(record, kind, day);
-    let known = Known {
-        kind: kind as u8,
-        key,
-        days: 1,
-        last_day: day % DAY_CYCLE,
-        level,
-    };
-    let index = record.section(Section::Known).len() / KNOWN_WORDS;
-    record.insert(Section::Known, index, known.words());
 }
 
-fn position(record: &Record, kind: Kind, key: u32) -> Option<(usize, Known)> {
-    let (entries, _) = record.section(Section::Known).as_chunks::<KNOWN_WORDS>();
-    entries
-        .iter()
-        .position(|[k, meta]| *k == key && meta & 7 == u32::from(kind as u8))
-        .and_then(|index| entries.get(index).map(|words| (index, Known::read(words))))
+#[inline]
+fn is_country(kind: Kind, key: u32) -> impl Fn(&u32) -> bool {
+    let wanted = u32::from(kind as u8) | (key & 0xFF) << 3;
+    move |word| word & 0x7FF == wanted
 }
 
-/// Gives the entries of a kind other keys, or drops those for which `rekey` gives none; for restored
-/// records whose rule book has changed.
-pub fn rekey(record: &mut Record, kind: Kind, rekey: impl Fn(u32) -> Option<u32>) {
-    record.retain::<KNOWN_WORDS>(Section::Known, |[key, meta]| {
-        if *meta & 7 != u32::from(kind as u8) {
-            return true;
+#[inline]
+fn is_known(kind: Kind, key: u32) -> impl Fn(&[u32; KNOWN_WORDS]) -> bool {
+    let kind = u32::from(kind as u8);
+    move |[known, meta]| *known == key && meta & 7 == kind
+}
+
+/// The place of the entry of the kind that is worth least, where the kind's bound is reached.
+fn to_give_way(kind: Kind, day: u32, all: impl Iterator<Item = Known>) -> Option<usize> {
+    let (mut many, mut least) = (0, None);
+    for (index, known) in all.enumerate().filter(|(_, k)| k.kind == kind as u8) {
+        many += 1;
+        let worth = known.worth(day);
+        if least.is_none_or(|(other, _)| worth < other) {
+            least = Some((worth, index));
         }
-        let new = rekey(*key);
-        *key = new.unwrap_or(*key);
-        new.is_some()
-    });
-}
-
-/// Drops the entry of the kind that is worth least, where its bound is reached: each day of use
-/// weighs as much as thirty days of age; ties go to the smallest key.
-fn make_room(record: &mut Record, kind: Kind, day: u32) {
-    let (entries, _) = record.section(Section::Known).as_chunks::<KNOWN_WORDS>();
-    let of_kind = || {
-        entries
-            .iter()
-            .enumerate()
-            .map(|(i, words)| (i, Known::read(words)))
-            .filter(|(_, known)| known.kind == kind as u8)
-    };
-    if of_kind().count() < kind.bound() {
-        return;
     }
-    let worth = |known: &Known| {
-        // For a late event the newer entries lie ahead (age near the whole cycle): they are fresh.
-        let age = Some(known.age_days(day)).filter(|age| *age < DAY_CYCLE / 2);
-        i64::from(known.days) * 30 - i64::from(age.unwrap_or(0).min(FORGOTTEN_DAYS * 10))
-    };
-    if let Some((index, _)) = of_kind().min_by_key(|(_, known)| (worth(known), known.key)) {
-        record.remove::<KNOWN_WORDS>(Section::Known, index, 1);
-    }
+    least
+        .filter(|_| many >= kind.bound())
+        .map(|(_, index)| index)
 }
 
 #[cfg(test)]
@@ -201,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_monthly_payee_outlives_merchants_seen_once() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         for month in 0..3 {
             note(
                 &mut record,
@@ -224,7 +291,7 @@ mod tests {
 
     #[test]
     fn groceries_do_not_push_out_a_payee_of_one_payment() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         note(&mut record, Kind::RemoteMerchant, 7, 17_000, 90);
         for day in 0..40 {
             for shop in 100..112 {
@@ -237,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_late_payment_does_not_push_out_what_was_used_since() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         note(&mut record, Kind::Merchant, 7, 16_990, 1);
         for shop in 100..103 {
             note(&mut record, Kind::Merchant, shop, 17_000, 1);
@@ -249,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_day_in_hand_is_not_an_earlier_day() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         note(&mut record, Kind::Network, 9, 17_000, 0);
         note(&mut record, Kind::Network, 9, 17_000, 0);
         let known = find(&record, Kind::Network, 9, 17_000).unwrap();
@@ -259,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_place_unused_for_400_days_no_longer_counts() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         note(&mut record, Kind::PaidCountry, 9, 17_000, 0);
         assert!(find(&record, Kind::PaidCountry, 9, 17_400).is_some());
         assert!(find(&record, Kind::PaidCountry, 9, 17_401).is_none());

@@ -177,7 +177,7 @@ mod tests {
             past.class = past.class.with(ClassField::Response, response.code());
             past
         };
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         for id in [1, 2] {
             let declined = payment(1_000_000, ResponseGroup::Insufficient, id);
             insert(&mut record, declined, 1_000_000);
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_late_event_stands_at_its_own_time() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         for (at, id) in [(1_000, 1), (3_000, 2), (2_000, 3), (2_000, 4)] {
             insert(&mut record, past(at, 1, id), 3_000);
         }

@@ -3,8 +3,10 @@
 //! Derived once from a checked [`Book`] and read only after that; it holds no state of cardholders.
 
 use crate::domain::outcome::{Reason, RuleRef};
-use crate::engine::book::{Book, Mode, Phase, Rule};
-use crate::engine::candidates::{Candidates, Entry};
+use crate::engine::aggregates;
+use crate::engine::book::{Book, Mode, Phase, Rule, Sequence};
+use crate::engine::candidates::{Candidates, Claim, Stage};
+use crate::expr::Program;
 use std::sync::Arc;
 
 /// A rule book and what is derived from it once.
@@ -12,16 +14,14 @@ use std::sync::Arc;
 pub struct Prepared {
     /// The book.
     pub book: Book,
-    /// Rules of the decide phase.
-    pub decide: Candidates,
-    /// Rules of the absorb phase.
-    pub absorb: Candidates,
-    /// Steps of sequences, numbered as in `step_of`.
-    pub steps: Candidates,
-    /// For each step's number its rule and its place in the sequence.
-    pub step_of: Vec<(usize, usize)>,
+    /// Which rules and steps can come true for an event.
+    pub candidates: Candidates,
+    /// For each event type's code the bucketed aggregates that it can feed.
+    pub fed: [Vec<usize>; 16],
     /// The rules as decisions name them.
     pub refs: Vec<RuleRef>,
+    /// The names of the scheme's slots, as decisions give them.
+    pub names: Vec<Arc<str>>,
     /// The rules' sentences.
     pub reasons: Vec<Reason>,
     /// The rules' patterns.
@@ -38,41 +38,7 @@ impl Prepared {
     /// Derives what the hot loop needs.
     pub fn new(book: Book) -> Self {
         let kind_of = |slot| book.scheme.field(slot).map(|f| (f.kind.clone(), f.cost_ns));
-        let of_phase = |phase| {
-            let entries: Vec<Entry<'_>> = book
-                .rules
-                .iter()
-                .enumerate()
-                .filter(|(_, rule)| rule.phase == phase && !rule.waits())
-                .map(|(number, rule)| Entry {
-                    number,
-                    on: rule.looks_at(),
-                    all: conditions(rule),
-                })
-                .collect();
-            Candidates::new(&entries, kind_of)
-        };
-        let step_of: Vec<(usize, usize)> = book
-            .rules
-            .iter()
-            .enumerate()
-            .flat_map(|(rule, r)| {
-                let steps = r.sequence.as_ref().map_or(0, |s| s.steps.len());
-                (0..steps).map(move |step| (rule, step))
-            })
-            .collect();
-        let step_entries: Vec<Entry<'_>> = step_of
-            .iter()
-            .enumerate()
-            .filter_map(|(number, (rule, step))| {
-                let step = book.rules.get(*rule)?.sequence.as_ref()?.steps.get(*step)?;
-                Some(Entry {
-                    number,
-                    on: step.on,
-                    all: vec![&step.when],
-                })
-            })
-            .collect();
+        let candidates = Candidates::new(&claims(&book.rules), &kind_of, &book.lists);
         let mut looked_at = [0_u32; 16];
         for rule in book.rules.iter().filter(|r| r.mode == Mode::Live) {
             for (code, factors) in looked_at.iter_mut().enumerate() {
@@ -82,10 +48,9 @@ impl Prepared {
             }
         }
         Self {
-            decide: of_phase(Phase::Decide),
-            absorb: of_phase(Phase::Absorb),
-            steps: Candidates::new(&step_entries, kind_of),
-            step_of,
+            candidates,
+            fed: aggregates::fed_by_type(&book.aggregates),
+            names: names(&book),
             refs: book.rules.iter().map(rule_ref).collect(),
             reasons: book.rules.iter().map(reason).collect(),
             patterns: book
@@ -126,13 +91,50 @@ pub fn factor_bits(rule: &Rule) -> u32 {
         .fold(0, |bits, factor| bits | 1 << factor)
 }
 
-fn conditions(rule: &Rule) -> Vec<&crate::expr::Program> {
-    let last = rule
-        .sequence
-        .as_ref()
-        .and_then(|s| s.steps.last())
-        .map(|s| &s.when);
-    rule.when.iter().chain(last).collect()
+/// Everything that may have to be evaluated for an event, in order of stage, rule and step.
+fn claims(rules: &[Rule]) -> Vec<Claim<'_>> {
+    let of_phase = |phase, stage| {
+        let rules = rules.iter().enumerate();
+        rules
+            .filter(move |(_, rule)| rule.phase == phase && !rule.waits())
+            .map(move |(number, rule)| Claim {
+                stage,
+                rule: number,
+                step: 0,
+                on: rule.looks_at(),
+                when: rule.when.as_ref(),
+                last: rule.sequence.as_ref().and_then(last_condition),
+                unless: rule.unless.as_ref(),
+            })
+    };
+    let steps = rules.iter().enumerate().flat_map(|(number, rule)| {
+        let steps = rule
+            .sequence
+            .iter()
+            .flat_map(|s| s.steps.iter().enumerate());
+        steps.map(move |(place, step)| Claim {
+            stage: Stage::Step,
+            rule: number,
+            step: place,
+            on: step.on,
+            when: Some(&step.when),
+            last: None,
+            unless: None,
+        })
+    });
+    of_phase(Phase::Decide, Stage::Decide)
+        .chain(of_phase(Phase::Absorb, Stage::Absorb))
+        .chain(steps)
+        .collect()
+}
+
+fn last_condition(sequence: &Sequence) -> Option<&Program> {
+    sequence.steps.last().map(|step| &step.when)
+}
+
+fn names(book: &Book) -> Vec<Arc<str>> {
+    let fields = book.scheme.fields().iter();
+    fields.map(|field| Arc::from(field.name.as_str())).collect()
 }
 
 fn rule_ref(rule: &Rule) -> RuleRef {

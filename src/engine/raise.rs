@@ -125,6 +125,7 @@ fn raise_one(
         factors: raised | (looked_at & !blind) << 16,
     };
     let cold = record.cold.get_or_insert_default();
+    cold.name(cause.cardholder);
     let closes_ms = cause.at_ms + prepared.book.policy.episode_ms;
     let (alert, ended) = episodes::feed(
         cold,
@@ -187,6 +188,7 @@ pub fn wait(
     if cold.absences.len() >= MAX_ABSENCES {
         return true;
     }
+    cold.name(cause.cardholder);
     cold.absences.push(Absence {
         rule: Arc::from(rule.id.as_str()),
         trigger: cause.id.to_owned(),
@@ -255,7 +257,7 @@ pub fn due(
         let Some(deadline) = cold.next_deadline().filter(|deadline| *deadline <= upto_ms) else {
             break;
         };
-        let name = record.name();
+        let name = cold.holder.clone();
         expire(record, &name, deadline, effects);
         unacknowledged(record, prepared, &name, deadline, effects);
         hits.extend(absent(record, prepared, &name, deadline, effects));

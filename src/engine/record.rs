@@ -1,15 +1,18 @@
 //! A cardholder's record: a fixed head and one short run of words, cut into sections.
 //!
 //! Ten million of these must fit in memory, so the sections lie one after another in a single
-//! allocation: name, cards, known places, counters, ids seen, history. What most cardholders do
-//! not have at rest (open challenges, episodes, holds) is boxed apart in [`Cold`]. This file
-//! knows widths and offsets; what the entries mean is in the files named after them.
+//! allocation: cards, known places, counters, ids seen, history. What most cardholders do not have
+//! at rest (open challenges, episodes, holds, the name that those need) is boxed apart in [`Cold`].
+//! This file knows widths and offsets; what the entries mean is in the files named after them.
 
 use crate::engine::cold::Cold;
 use crate::engine::habit::Habit;
+use std::ops::Range;
 
 /// Words of one entry in each section.
-pub const CARD_WORDS: usize = 6;
+pub const CARD_WORDS: usize = 4;
+/// See [`CARD_WORDS`].
+pub const COUNTRY_WORDS: usize = 1;
 /// See [`CARD_WORDS`].
 pub const KNOWN_WORDS: usize = 2;
 /// See [`CARD_WORDS`].
@@ -18,17 +21,17 @@ pub const CELL_WORDS: usize = 4;
 pub const SEEN_WORDS: usize = 2;
 /// See [`CARD_WORDS`].
 pub const PAST_WORDS: usize = 6;
-/// Memory grows by this many words, so that a record wastes at most 32 bytes.
-const GROWTH_WORDS: usize = 8;
 
 /// A section of a record, in the order in which they lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
-    /// The cardholder's key as text, padded to words.
-    Name,
     /// Cards and their aliases.
     Cards,
-    /// Merchants, countries, networks and MCC groups known.
+    /// MCC groups paid in: a word for each that [`Counts::groups`] names, in order of code.
+    Groups,
+    /// Countries paid in or used with the eID.
+    Countries,
+    /// Merchants and networks known.
     Known,
     /// Bucketed counters and sequence states.
     Cells,
@@ -38,45 +41,90 @@ pub enum Section {
     Past,
 }
 
-/// How many entries each section has, in order.
+/// How many entries each section has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Bytes of the name (its words follow).
-    pub name_bytes: u16,
-    /// Cards.
-    pub cards: u8,
-    /// Known places.
-    pub known: u8,
+    /// Bit n: the MCC group of code n has an entry.
+    groups: u16,
+    /// How many bits of it are set: counting them takes a dozen steps, and every section's place
+    /// depends on it.
+    group_entries: u8,
     /// Counters.
     pub cells: u16,
     /// Ids seen.
     pub seen: u16,
+    /// Cards.
+    pub cards: u8,
+    /// Known countries.
+    pub countries: u8,
+    /// Known merchants and networks.
+    pub known: u8,
     /// Events in history.
     pub past: u8,
 }
 
 impl Counts {
+    /// The same, with entries for the MCC groups of these bits (bit n: the group of code n).
+    #[must_use]
+    pub fn with_groups(self, groups: u16) -> Self {
+        let group_entries = u8::try_from(groups.count_ones()).unwrap_or(0);
+        Self {
+            groups,
+            group_entries,
+            ..self
+        }
+    }
+
+    /// Which MCC groups have an entry: bit n stands for the group of code n.
+    pub fn groups(self) -> u16 {
+        self.groups
+    }
+
     /// Words of all sections together.
     pub fn words(self) -> usize {
-        usize::from(self.name_bytes).div_ceil(4)
-            + usize::from(self.cards) * CARD_WORDS
-            + usize::from(self.known) * KNOWN_WORDS
-            + usize::from(self.cells) * CELL_WORDS
-            + usize::from(self.seen) * SEEN_WORDS
-            + usize::from(self.past) * PAST_WORDS
+        self.range(Section::Past).end
+    }
+
+    /// Where a section lies, in words.
+    #[inline]
+    fn range(self, section: Section) -> Range<usize> {
+        let cards = usize::from(self.cards) * CARD_WORDS;
+        let groups = cards + usize::from(self.group_entries);
+        let countries = groups + usize::from(self.countries) * COUNTRY_WORDS;
+        let known = countries + usize::from(self.known) * KNOWN_WORDS;
+        let cells = known + usize::from(self.cells) * CELL_WORDS;
+        let seen = cells + usize::from(self.seen) * SEEN_WORDS;
+        let past = seen + usize::from(self.past) * PAST_WORDS;
+        match section {
+            Section::Cards => 0..cards,
+            Section::Groups => cards..groups,
+            Section::Countries => groups..countries,
+            Section::Known => countries..known,
+            Section::Cells => known..cells,
+            Section::Seen => cells..seen,
+            Section::Past => seen..past,
+        }
+    }
+
+    /// How many MCC groups with a lower code have an entry.
+    #[inline]
+    fn groups_before(self, code: u32) -> usize {
+        let lower = u32::from(self.groups) & ((1_u32 << code.min(u16::BITS)) - 1);
+        usize::try_from(lower.count_ones()).unwrap_or(0)
+    }
+
+    fn has_group(self, code: u32) -> bool {
+        u32::from(self.groups).checked_shr(code).unwrap_or(0) & 1 == 1
     }
 }
 
 /// One cardholder.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Record {
     /// Fingerprint of the cardholder's key; 0 in a free slot.
     pub key: u64,
     /// Event time of the newest event applied, in milliseconds.
     pub clock_ms: i64,
-    /// The earliest moment at which something open becomes due of itself, in milliseconds; 0 where
-    /// no hold, episode or absence is open, so that most events never touch [`Record::cold`].
-    pub due_ms: i64,
     /// When the cardholder was first seen, in seconds.
     pub first_s: u32,
     /// Where the phone, the app and the last card-present payment stand.
@@ -86,7 +134,16 @@ pub struct Record {
     /// What is open: challenges, episodes, holds.
     pub cold: Option<Box<Cold>>,
     counts: Counts,
-    words: Vec<u32>,
+    /// All the memory there is; the first [`Counts::words`] of it are in use.
+    words: Box<[u32]>,
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        (self.key, self.clock_ms, self.first_s) == (other.key, other.clock_ms, other.first_s)
+            && (self.marks, self.habit, &self.cold) == (other.marks, other.habit, &other.cold)
+            && (self.counts, self.words()) == (other.counts, other.words())
+    }
 }
 
 /// Dates and flags of which each cardholder has at most one.
@@ -121,6 +178,8 @@ impl Marks {
     pub const EID_BLOCKED: u8 = 8;
     /// A phone was deleted: the next one linked replaces it.
     pub const PHONE_DELETED: u8 = 16;
+    /// A hold, an episode or an absence is open: [`Record::due_ms`] is not 0.
+    pub const DUE: u8 = 32;
 
     /// Whether a flag is set.
     pub const fn has(self, flag: u8) -> bool {
@@ -139,29 +198,13 @@ impl Marks {
 
 impl Record {
     /// A new cardholder, first seen at `at_ms`.
-    pub fn new(key: u64, name: &str, at_ms: i64) -> Self {
-        let mut record = Self {
+    pub fn new(key: u64, at_ms: i64) -> Self {
+        Self {
             key,
             clock_ms: at_ms,
             first_s: seconds(at_ms),
             ..Self::default()
-        };
-        record.counts.name_bytes = u16::try_from(name.len()).unwrap_or(u16::MAX);
-        let packed: Vec<u32> = name.as_bytes().chunks(4).map(pack).collect();
-        record.reserve(packed.len());
-        record.words.extend_from_slice(&packed);
-        record
-    }
-
-    /// The cardholder's key as text.
-    pub fn name(&self) -> String {
-        let bytes: Vec<u8> = self
-            .section(Section::Name)
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .take(usize::from(self.counts.name_bytes))
-            .collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        }
     }
 
     /// Entries of each section.
@@ -169,19 +212,29 @@ impl Record {
         self.counts
     }
 
-    /// All the words, for checkpoints.
+    /// All the words in use, for checkpoints.
     pub fn words(&self) -> &[u32] {
-        &self.words
+        self.words.get(..self.counts.words()).unwrap_or(&[])
+    }
+
+    /// The earliest moment at which something open becomes due of itself, in milliseconds; 0 where
+    /// no hold, episode or absence is open. Most events learn so from the head alone.
+    pub fn due_ms(&self) -> i64 {
+        if !self.marks.has(Marks::DUE) {
+            return 0;
+        }
+        self.cold.as_ref().map_or(0, |cold| cold.due_ms)
     }
 
     /// Brings [`Record::due_ms`] up to date after something was opened, fed or closed, and lets go of
     /// [`Record::cold`] where nothing is left in it.
     pub fn refresh_due(&mut self) {
-        self.due_ms = self
-            .cold
-            .as_ref()
-            .and_then(|cold| cold.next_deadline())
-            .unwrap_or(0);
+        let mut due_ms = 0;
+        if let Some(cold) = self.cold.as_deref_mut() {
+            due_ms = cold.next_deadline().unwrap_or(0);
+            cold.due_ms = due_ms;
+        }
+        self.marks.set(Marks::DUE, due_ms != 0);
         if self.cold.as_ref().is_some_and(|cold| cold.is_empty()) {
             self.cold = None;
         }
@@ -190,69 +243,105 @@ impl Record {
     /// Puts a record together again from a checkpoint's parts; nothing where they do not fit.
     pub fn with_words(mut self, counts: Counts, words: Vec<u32>) -> Option<Self> {
         self.counts = counts;
-        self.words = words;
-        (self.range(Section::Past).end == self.words.len()).then_some(self)
+        self.words = words.into_boxed_slice();
+        (counts.words() == self.words.len()).then_some(self)
     }
 
-    /// Bytes on the heap and in its slot, open matters ([`Cold`]) apart; 16 bytes for the
-    /// allocator's own header and rounding.
+    /// Bytes on the heap and in its slot, open matters ([`Cold`]) apart. The heap's part is a whole
+    /// block of the allocator, which keeps no header of its own ([`block_words`]).
     pub fn bytes_at_rest(&self) -> usize {
-        size_of::<Self>() + self.words.capacity() * 4 + 16
+        size_of::<Self>() + block_words(self.words.len()) * 4
     }
 
-    /// Touches every cache line of the head and the words, so that the loads of many records
-    /// overlap. The sum has no meaning; it keeps the loads alive.
+    /// Touches every cache line of the head and the words and the first of what is open, so that
+    /// the loads of many records overlap. The sum has no meaning; it keeps the loads alive.
     pub fn touch(&self) -> u64 {
         let head = self.key
             ^ self.clock_ms.cast_unsigned()
-            ^ self.due_ms.cast_unsigned()
             ^ u64::from(self.first_s)
             ^ u64::from(self.marks.flags)
             ^ u64::from(self.habit.payments)
             ^ u64::from(self.habit.updated_s)
-            ^ u64::from(self.counts.name_bytes);
-        self.words
+            ^ u64::from(self.counts.past)
+            ^ self
+                .cold
+                .as_ref()
+                .map_or(0, |cold| cold.due_ms.cast_unsigned());
+        self.words()
             .iter()
             .step_by(16)
             .fold(head, |sum, word| sum ^ u64::from(*word))
     }
 
-    /// Where a section lies, in words.
-    fn range(&self, section: Section) -> std::ops::Range<usize> {
-        let name = usize::from(self.counts.name_bytes).div_ceil(4);
-        let cards = name + usize::from(self.counts.cards) * CARD_WORDS;
-        let known = cards + usize::from(self.counts.known) * KNOWN_WORDS;
-        let cells = known + usize::from(self.counts.cells) * CELL_WORDS;
-        let seen = cells + usize::from(self.counts.seen) * SEEN_WORDS;
-        let past = seen + usize::from(self.counts.past) * PAST_WORDS;
-        match section {
-            Section::Name => 0..name,
-            Section::Cards => name..cards,
-            Section::Known => cards..known,
-            Section::Cells => known..cells,
-            Section::Seen => cells..seen,
-            Section::Past => seen..past,
-        }
-    }
-
     /// The words of a section.
+    #[inline]
     pub fn section(&self, section: Section) -> &[u32] {
-        self.words.get(self.range(section)).unwrap_or(&[])
+        self.words.get(self.counts.range(section)).unwrap_or(&[])
     }
 
     /// The words of a section, to change entries in place.
+    #[inline]
     pub fn section_mut(&mut self, section: Section) -> &mut [u32] {
-        let range = self.range(section);
+        let range = self.counts.range(section);
         self.words.get_mut(range).unwrap_or(&mut [])
+    }
+
+    /// The entry of an MCC group.
+    #[inline]
+    pub fn group(&self, code: u32) -> Option<u32> {
+        let index = self.counts.groups_before(code);
+        let word = || self.section(Section::Groups).get(index).copied();
+        if self.counts.has_group(code) {
+            word()
+        } else {
+            None
+        }
+    }
+
+    /// Changes the entry of an MCC group, or makes it with `change(None)`. A code beyond
+    /// [`crate::engine::class::MAX_MCC_GROUPS`] has none.
+    pub fn change_group(&mut self, code: u32, change: impl FnOnce(Option<u32>) -> u32) {
+        let Some(bit) = 1_u16.checked_shl(code) else {
+            return;
+        };
+        let index = self.counts.groups_before(code);
+        if self.counts.has_group(code) {
+            if let Some(word) = self.section_mut(Section::Groups).get_mut(index) {
+                *word = change(Some(*word));
+            }
+        } else {
+            self.insert(Section::Groups, index, [change(None)]);
+            self.counts = self.counts.with_groups(self.counts.groups | bit);
+        }
+    }
+
+    /// Gives the entries of MCC groups other codes, or drops those for which `recode` gives none.
+    pub fn recode_groups(&mut self, recode: impl Fn(u32) -> Option<u32>) {
+        let codes = 0..u16::BITS;
+        let old: Vec<(u32, u32)> = codes
+            .filter_map(|code| Some((code, self.group(code)?)))
+            .collect();
+        self.remove::<1>(Section::Groups, 0, old.len());
+        self.counts = self.counts.with_groups(0);
+        for (code, word) in old {
+            if let Some(code) = recode(code) {
+                self.change_group(code, |_| word);
+            }
+        }
     }
 
     /// Inserts an entry before the entry at `index` of its section.
     pub fn insert<const N: usize>(&mut self, section: Section, index: usize, entry: [u32; N]) {
-        let at = (self.range(section).start + index * N).min(self.words.len());
-        self.reserve(N);
-        self.words.extend_from_slice(&entry);
-        if let Some(tail) = self.words.get_mut(at..) {
-            tail.rotate_right(N);
+        let used = self.counts.words();
+        let at = (self.counts.range(section).start + index * N).min(used);
+        if used + N > self.words.len() {
+            self.resize(used + N);
+        }
+        if let Some(tail) = self.words.get_mut(at..used + N) {
+            tail.copy_within(..used - at, N);
+            if let Some(place) = tail.first_chunk_mut() {
+                *place = entry;
+            }
         }
         self.recount(section, 1);
     }
@@ -262,9 +351,12 @@ impl Record {
         if many == 0 {
             return;
         }
-        let start = self.range(section).start + index * N;
-        let end = (start + many * N).min(self.words.len());
-        self.words.drain(start.min(end)..end);
+        let used = self.counts.words();
+        let start = self.counts.range(section).start + index * N;
+        let end = (start + many * N).min(used);
+        if let Some(tail) = self.words.get_mut(start.min(end)..used) {
+            tail.copy_within(end - start.min(end).., 0);
+        }
         self.recount(section, -i32::try_from(many).unwrap_or(i32::MAX));
     }
 
@@ -287,38 +379,52 @@ impl Record {
         self.remove::<N>(section, kept, gone);
     }
 
-    /// Whether the record holds more memory than it may waste.
+    /// Whether the record holds more memory than it needs.
     pub fn has_slack(&self) -> bool {
-        self.words.capacity() > self.words.len() + GROWTH_WORDS
+        self.words.len() > block_words(self.counts.words())
     }
 
     /// Gives back memory that the record has not used for a while.
     pub fn shrink(&mut self) {
         if self.has_slack() {
-            self.words
-                .shrink_to(self.words.len().next_multiple_of(GROWTH_WORDS));
+            self.resize(self.counts.words());
         }
     }
 
-    fn reserve(&mut self, more: usize) {
-        let wanted = self.words.len() + more;
-        if wanted > self.words.capacity() {
-            let capacity = wanted.next_multiple_of(GROWTH_WORDS);
-            self.words.reserve_exact(capacity - self.words.len());
-        }
+    /// Moves the words into a block that has room for so many.
+    #[cold]
+    fn resize(&mut self, wanted: usize) {
+        let room = block_words(wanted);
+        let mut words = Vec::with_capacity(room);
+        words.extend_from_slice(self.words());
+        words.resize(room, 0);
+        self.words = words.into_boxed_slice();
     }
 
+    /// Counts entries of a section; the bits of groups are counted where they are set.
     fn recount(&mut self, section: Section, by: i32) {
         let counts = &mut self.counts;
         match section {
-            Section::Name => {}
             Section::Cards => counts.cards = moved(counts.cards, by),
+            Section::Groups => {}
+            Section::Countries => counts.countries = moved(counts.countries, by),
             Section::Known => counts.known = moved(counts.known, by),
             Section::Cells => counts.cells = moved(counts.cells, by),
             Section::Seen => counts.seen = moved(counts.seen, by),
             Section::Past => counts.past = moved(counts.past, by),
         }
     }
+}
+
+/// The words of the smallest block of the allocator that has room for so many: multiples of 16 bytes
+/// up to 128, then four sizes to each doubling (mimalloc, `mi_bin`). Asking for less would leave
+/// the rest of the block unused all the same.
+fn block_words(words: usize) -> usize {
+    if words <= 32 {
+        return words.next_multiple_of(4);
+    }
+    let step = 1 << ((words - 1).ilog2() - 2);
+    words.next_multiple_of(step)
 }
 
 /// A count moved by some; every section has a bound far below its type's.
@@ -342,10 +448,53 @@ pub fn split(value: u64) -> [u32; 2] {
     [value as u32, (value >> 32) as u32]
 }
 
-fn pack(bytes: &[u8]) -> u32 {
-    let mut word = [0; 4];
-    for (to, from) in word.iter_mut().zip(bytes) {
-        *to = *from;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_one_of_the_allocators_and_never_too_small() {
+        let sizes: Vec<usize> = (1..=300).map(|words| block_words(words) * 4).collect();
+        let mut kinds = sizes.clone();
+        kinds.dedup();
+        assert_eq!(
+            kinds,
+            [
+                16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768,
+                896, 1_024, 1_280
+            ]
+        );
+        assert!(
+            (1..=300)
+                .zip(&sizes)
+                .all(|(words, size)| words * 4 <= *size)
+        );
+        assert_eq!(block_words(0), 0);
     }
-    u32::from_le_bytes(word)
+
+    #[test]
+    fn sections_stay_apart_whatever_is_put_in_and_taken_out() {
+        let mut record = Record::new(1, 0);
+        for n in 0..40 {
+            record.insert(Section::Past, 0, [n; PAST_WORDS]);
+            record.insert(Section::Seen, usize::from(record.counts().seen), [n; 2]);
+            record.change_group(15 - n % 15, |old| old.unwrap_or(0) + 100);
+            record.insert(Section::Cards, 0, [n; CARD_WORDS]);
+            record.insert(Section::Countries, 0, [n]);
+        }
+        record.remove::<PAST_WORDS>(Section::Past, 1, 39);
+        record.remove::<SEEN_WORDS>(Section::Seen, 0, 38);
+        record.remove::<CARD_WORDS>(Section::Cards, 0, 39);
+        record.remove::<COUNTRY_WORDS>(Section::Countries, 2, 38);
+        record.recode_groups(|code| code.checked_sub(12).filter(|code| *code > 0));
+        record.shrink();
+        assert!(!record.has_slack());
+        let expected = [0, 0, 0, 0, 300, 300, 300, 39, 38, 38, 38, 39, 39];
+        assert_eq!(record.words()[..13], expected);
+        assert_eq!(record.section(Section::Past), [39; PAST_WORDS]);
+        assert_eq!(
+            [1, 2, 3, 4].map(|code| record.group(code)),
+            [Some(300), Some(300), Some(300), None]
+        );
+    }
 }

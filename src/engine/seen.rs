@@ -28,32 +28,43 @@ pub fn contains(record: &Record, id: u64, clock_ms: i64) -> bool {
 
 /// Notes an id; prunes what is beyond the horizon. Returns whether one had to give way.
 pub fn note(record: &mut Record, id: u64, clock_ms: i64) -> bool {
-    prune(record, clock_ms);
+    let old = beyond(record, clock_ms);
     let count = usize::from(record.counts().seen);
-    let full = count >= MAX_SEEN;
-    if full {
-        record.remove::<SEEN_WORDS>(Section::Seen, 0, 1);
+    let full = old == 0 && count >= MAX_SEEN;
+    let fresh = entry(id, seconds(clock_ms));
+    let gone = if full { 1 } else { old };
+    if gone == 0 {
+        record.insert(Section::Seen, count, fresh);
+        return false;
     }
-    let index = usize::from(record.counts().seen);
-    record.insert(Section::Seen, index, entry(id, seconds(clock_ms)));
+    // The section keeps its length where one goes and one comes: nothing behind it moves.
+    let (entries, _) = record.section_mut(Section::Seen).as_chunks_mut();
+    entries.copy_within(gone.., 0);
+    if let Some(place) = entries.get_mut(count - gone) {
+        *place = fresh;
+    }
+    record.remove::<SEEN_WORDS>(Section::Seen, count + 1 - gone, gone - 1);
     full
 }
 
 /// Forgets ids beyond the horizon at `clock_ms`. Must be called before the record's clock moves.
 pub fn prune(record: &mut Record, clock_ms: i64) {
-    let now = seconds(clock_ms);
-    let all = usize::from(record.counts().seen);
-    let old = if idle(record, clock_ms) {
-        all
-    } else {
-        // In order of arrival, so the clock of the entries never falls.
-        let (entries, _) = record.section(Section::Seen).as_chunks::<SEEN_WORDS>();
-        entries
-            .iter()
-            .take_while(|[_, high]| age(*high, now) > HORIZON_S)
-            .count()
-    };
+    let old = beyond(record, clock_ms);
     record.remove::<SEEN_WORDS>(Section::Seen, 0, old);
+}
+
+/// How many ids are beyond the horizon at `clock_ms`: they lie in order of arrival, so the clock of
+/// the entries never falls.
+fn beyond(record: &Record, clock_ms: i64) -> usize {
+    if idle(record, clock_ms) {
+        return usize::from(record.counts().seen);
+    }
+    let now = seconds(clock_ms);
+    let (entries, _) = record.section(Section::Seen).as_chunks::<SEEN_WORDS>();
+    entries
+        .iter()
+        .take_while(|[_, high]| age(*high, now) > HORIZON_S)
+        .count()
 }
 
 /// Whether all that the record remembers is beyond the horizon (and ages could be ambiguous).
@@ -78,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_repeat_within_72_hours_is_seen_and_after_it_is_not() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         note(&mut record, 77, 0);
         assert!(contains(&record, 77, 72 * H));
         assert!(!contains(&record, 77, 72 * H + 1_000));
@@ -87,7 +98,7 @@ mod tests {
 
     #[test]
     fn ages_are_unambiguous_however_long_the_cardholder_was_idle() {
-        let mut record = Record::new(1, "p", 0);
+        let mut record = Record::new(1, 0);
         note(&mut record, 77, 0);
         for cycles in 1..5 {
             assert!(!contains(

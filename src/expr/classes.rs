@@ -44,9 +44,9 @@ struct Answers {
 }
 
 /// One slot with one value.
-struct Only {
-    slot: Slot,
-    code: u32,
+pub struct Only {
+    pub slot: Slot,
+    pub code: u32,
 }
 
 impl Facts for Only {

@@ -7,7 +7,7 @@ use super::syntax::{Arith, Compare};
 use super::tree::{Affix, Reading, Real, Truth, Whole, Words};
 
 impl Compare {
-    fn of<T: PartialOrd>(self, left: &T, right: &T) -> bool {
+    pub fn of<T: PartialOrd>(self, left: &T, right: &T) -> bool {
         match self {
             Self::Eq => left == right,
             Self::Ne => left != right,

@@ -120,7 +120,7 @@ impl Sink {
         self.totals.rejects += 1;
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        let position = format!("{file}:{}", refused.line);
+        let position = format!("{file}{}", refused.line);
         encode::reject(
             &mut line,
             position,
@@ -130,6 +130,11 @@ impl Sink {
         let result = self.put(3, &line);
         self.line = line;
         result
+    }
+
+    /// Counts a record of the log that stood in it before.
+    pub fn repeated(&mut self) {
+        self.totals.tally.duplicates += 1;
     }
 
     /// Writes what the shards made of one batch.

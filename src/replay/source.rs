@@ -5,7 +5,10 @@
 //! records, but count as lines of the file.
 
 use crate::decode::{Decoder, MAX_RECORD_BYTES, Reject};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Place};
+use crate::domain::ids::Fingerprint;
+use crate::engine::prepared::Prepared;
+use crate::stream::StreamError;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -40,6 +43,17 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A topic could not be opened.
+    #[error(transparent)]
+    Broker(#[from] StreamError),
+    /// A topic could not be read to its end.
+    #[error("cannot read `{name}` further: {source}")]
+    Topic {
+        /// Topic and partition.
+        name: String,
+        /// What the client said.
+        source: Box<StreamError>,
+    },
 }
 
 /// A reader that counts the (compressed) bytes it took, for the progress bar.
@@ -68,10 +82,58 @@ pub struct Lines {
     ended: bool,
 }
 
-/// One line: its bytes, or the fact that it was too long to keep.
-enum Line<'a> {
-    Whole(&'a [u8]),
+/// Records of one input, in its own order: the lines of a file, or a partition of a topic.
+pub trait Records {
+    /// The next one with its place: line from 1, or offset; nothing at the end.
+    ///
+    /// # Errors
+    /// Where the input cannot be read further.
+    fn next(&mut self) -> Result<Option<(u64, Piece<'_>)>, SourceError>;
+}
+
+/// What an input gives.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// A record's bytes, and what the log says of it besides.
+    Whole(&'a [u8], Option<Stamp>),
+    /// A record that was too long to keep.
     TooLong,
+    /// A record of the log that stood in it before.
+    Repeat,
+    /// A tick of the log, in milliseconds.
+    Tick(i64),
+    /// A rule book comes into force.
+    Book(Arc<Prepared>),
+}
+
+/// What the log says of an event besides its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Whose it is; nothing where the card stands for its holder.
+    pub cardholder: Option<String>,
+    /// Where its address lay.
+    pub place: Place,
+}
+
+impl Stamp {
+    /// Completes an event as intake had it.
+    fn put(self, event: &mut Event) {
+        if event.cardholder.is_empty() {
+            match &self.cardholder {
+                Some(key) => {
+                    if let Some(span) = event.push_text(key) {
+                        event.cardholder = span;
+                        event.cardholder_fp = Fingerprint::of(key);
+                    }
+                }
+                None => {
+                    event.cardholder = event.card;
+                    event.cardholder_fp = Fingerprint::of_card_as_holder(event.card());
+                }
+            }
+        }
+        event.place = self.place;
+    }
 }
 
 impl Lines {
@@ -118,23 +180,6 @@ impl Lines {
             line: 0,
             ended: false,
         })
-    }
-
-    /// The next line that is no blank, with its number; nothing at the end.
-    fn next(&mut self) -> Result<Option<(u64, Line<'_>)>, SourceError> {
-        loop {
-            let Some((start, end, too_long)) = self.next_range()? else {
-                return Ok(None);
-            };
-            if too_long {
-                return Ok(Some((self.line, Line::TooLong)));
-            }
-            let text = self.buffer.get(start..end).unwrap_or(&[]);
-            if !text.iter().all(u8::is_ascii_whitespace) {
-                let text = self.buffer.get(start..end).unwrap_or(&[]);
-                return Ok(Some((self.line, Line::Whole(text))));
-            }
-        }
     }
 
     /// Where the next line stands in the buffer, and whether it was too long to keep.
@@ -189,6 +234,25 @@ impl Lines {
     }
 }
 
+impl Records for Lines {
+    /// The next line that is no blank.
+    fn next(&mut self) -> Result<Option<(u64, Piece<'_>)>, SourceError> {
+        loop {
+            let Some((start, end, too_long)) = self.next_range()? else {
+                return Ok(None);
+            };
+            if too_long {
+                return Ok(Some((self.line, Piece::TooLong)));
+            }
+            let text = self.buffer.get(start..end).unwrap_or(&[]);
+            if !text.iter().all(u8::is_ascii_whitespace) {
+                let text = self.buffer.get(start..end).unwrap_or(&[]);
+                return Ok(Some((self.line, Piece::Whole(text, None))));
+            }
+        }
+    }
+}
+
 /// A record that could not be read, with its place.
 #[derive(Debug)]
 pub struct Refused {
@@ -200,15 +264,38 @@ pub struct Refused {
     pub reject: Reject,
 }
 
+/// What an input has in hand.
+enum Hand {
+    /// Nothing yet.
+    Empty,
+    /// An event; true where the log says all of it that intake would.
+    Event(bool),
+    Repeat,
+    Tick(i64),
+    Book(Arc<Prepared>),
+}
+
 /// One input and its next event.
 struct Head {
-    lines: Lines,
+    records: Box<dyn Records>,
     decoder: Decoder,
     event: Event,
-    ready: bool,
+    hand: Hand,
     done: bool,
-    /// Line of the event in hand.
+    /// Line or offset of what is in hand.
     line: u64,
+}
+
+impl Head {
+    /// When what is in hand is due; nothing where it is empty.
+    fn at_ms(&self) -> Option<i64> {
+        match &self.hand {
+            Hand::Empty => None,
+            Hand::Event(_) => Some(self.event.at.ms),
+            Hand::Tick(at_ms) => Some(*at_ms),
+            Hand::Repeat | Hand::Book(_) => Some(i64::MIN),
+        }
+    }
 }
 
 /// Several inputs merged by the time of their heads.
@@ -224,9 +311,17 @@ pub enum Next {
     Event {
         /// Number of the input.
         input: usize,
-        /// Line of the file, from 1.
+        /// Line of the file, from 1, or offset.
         line: u64,
+        /// Whether the log says all of it that intake would.
+        logged: bool,
     },
+    /// A record of the log that stood in it before.
+    Repeat,
+    /// A tick of the log, for one input's shard.
+    Tick(usize, i64),
+    /// A rule book, for one input's shard.
+    Book(usize, Arc<Prepared>),
     /// A record that could not be read.
     Refused(Refused),
     /// No more.
@@ -234,7 +329,7 @@ pub enum Next {
 }
 
 impl Merge {
-    /// Opens all inputs; `skip` says how many lines of each were taken before (a resumed replay).
+    /// Opens files; `skip` says how many lines of each were taken before (a resumed replay).
     ///
     /// # Errors
     /// Where one cannot be opened.
@@ -243,24 +338,33 @@ impl Merge {
         skip: &[u64],
         bytes: &Arc<AtomicU64>,
     ) -> Result<Self, SourceError> {
-        let mut heads = Vec::new();
+        let mut inputs: Vec<Box<dyn Records>> = Vec::new();
         for path in paths {
-            heads.push(Head {
-                lines: Lines::open(path, bytes)?,
+            inputs.push(Box::new(Lines::open(path, bytes)?));
+        }
+        Ok(Self::of(inputs, skip))
+    }
+
+    /// A merge of inputs that are open.
+    pub fn of(inputs: Vec<Box<dyn Records>>, skip: &[u64]) -> Self {
+        let mut to_skip = skip.to_vec();
+        to_skip.resize(inputs.len(), 0);
+        let heads = inputs
+            .into_iter()
+            .map(|records| Head {
+                records,
                 decoder: Decoder::default(),
                 event: Event::default(),
-                ready: false,
+                hand: Hand::Empty,
                 done: false,
                 line: 0,
-            });
-        }
-        let mut to_skip = skip.to_vec();
-        to_skip.resize(paths.len(), 0);
-        Ok(Self {
+            })
+            .collect();
+        Self {
             heads,
             taken: to_skip.clone(),
             to_skip,
-        })
+        }
     }
 
     /// The last line taken of each input, so that a resumed replay goes on after it.
@@ -290,48 +394,73 @@ impl Merge {
             .heads
             .iter()
             .enumerate()
-            .filter(|(_, head)| head.ready)
-            .min_by_key(|(input, head)| (head.event.at.ms, *input))
-            .map(|(input, _)| input);
+            .filter_map(|(input, head)| Some((head.at_ms()?, input)))
+            .min()
+            .map(|(_, input)| input);
         let Some(input) = first else {
             return Ok(Next::End);
         };
         let Some(head) = self.heads.get_mut(input) else {
             return Ok(Next::End);
         };
-        std::mem::swap(&mut head.event, into);
-        head.ready = false;
         if let Some(taken) = self.taken.get_mut(input) {
             *taken = head.line;
         }
-        Ok(Next::Event {
-            input,
-            line: head.line,
+        Ok(match std::mem::replace(&mut head.hand, Hand::Empty) {
+            Hand::Empty => Next::End,
+            Hand::Repeat => Next::Repeat,
+            Hand::Tick(at_ms) => Next::Tick(input, at_ms),
+            Hand::Book(prepared) => Next::Book(input, prepared),
+            Hand::Event(logged) => {
+                std::mem::swap(&mut head.event, into);
+                Next::Event {
+                    input,
+                    line: head.line,
+                    logged,
+                }
+            }
         })
     }
 
-    /// Makes an input's next event ready; returns the record refused on the way, if one was.
+    /// Makes an input's next record ready; returns the record refused on the way, if one was.
     fn make_ready(&mut self, input: usize) -> Result<Option<Refused>, SourceError> {
         let Some(head) = self.heads.get_mut(input) else {
             return Ok(None);
         };
         let skip = self.to_skip.get(input).copied().unwrap_or(0);
-        while !head.ready && !head.done {
-            let Some((line, record)) = head.lines.next()? else {
+        while matches!(head.hand, Hand::Empty) && !head.done {
+            let Some((line, piece)) = head.records.next()? else {
                 head.done = true;
                 break;
             };
-            if line <= skip {
+            if line <= skip && skip > 0 {
                 continue;
             }
-            let reject = match record {
-                Line::Whole(record) => head.decoder.decode(record, &mut head.event).err(),
-                Line::TooLong => Some(too_long()),
-            };
             head.line = line;
-            let Some(reject) = reject else {
-                head.ready = true;
-                break;
+            let reject = match piece {
+                Piece::Whole(record, stamp) => match head.decoder.decode(record, &mut head.event) {
+                    Ok(()) => {
+                        head.hand = Hand::Event(stamp.is_some());
+                        if let Some(stamp) = stamp {
+                            stamp.put(&mut head.event);
+                        }
+                        break;
+                    }
+                    Err(reject) => reject,
+                },
+                Piece::TooLong => too_long(),
+                Piece::Repeat => {
+                    head.hand = Hand::Repeat;
+                    break;
+                }
+                Piece::Tick(at_ms) => {
+                    head.hand = Hand::Tick(at_ms);
+                    break;
+                }
+                Piece::Book(prepared) => {
+                    head.hand = Hand::Book(prepared);
+                    break;
+                }
             };
             if let Some(taken) = self.taken.get_mut(input) {
                 *taken = head.line;

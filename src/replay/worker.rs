@@ -7,8 +7,8 @@ use crate::domain::event::{Body, Event};
 use crate::domain::ids::Fingerprint;
 use crate::domain::outcome::Effect;
 use crate::encode;
+use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
-use std::fmt;
 use std::sync::Arc;
 
 /// One entry of a batch.
@@ -31,6 +31,8 @@ pub enum Work {
     Event(Event, Position),
     /// Event time moves to here, in milliseconds.
     Tick(i64),
+    /// A rule book comes into force.
+    Book(Arc<Prepared>),
 }
 
 impl Default for Work {
@@ -39,18 +41,34 @@ impl Default for Work {
     }
 }
 
-/// `file:line`.
+/// `file:line`, or `topic/partition@offset`.
 #[derive(Debug, Clone, Default)]
 pub struct Position {
-    /// The file, as named.
+    /// All before the number: the file as named and `:`, or topic, partition and `@`.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// The line, from 1, or the offset.
     pub line: u64,
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+/// The text of positions: what stands before the number stays while only that changes.
+#[derive(Debug, Default)]
+pub struct Place {
+    file: Arc<str>,
+    text: String,
+}
+
+impl Place {
+    /// The text of a position.
+    pub fn of(&mut self, position: &Position) -> &str {
+        if self.text.is_empty() || !Arc::ptr_eq(&self.file, &position.file) {
+            self.file = Arc::clone(&position.file);
+            self.text.clear();
+            self.text.push_str(&self.file);
+        }
+        self.text.truncate(self.file.len());
+        self.text
+            .push_str(itoa::Buffer::new().format(position.line));
+        &self.text
     }
 }
 
@@ -61,6 +79,8 @@ pub struct Batch {
     pub number: u64,
     /// Events and ticks in order.
     pub items: Vec<Item>,
+    /// An output that has been written, whose memory is used again.
+    pub spent: Output,
 }
 
 /// What came of a shard's share of a batch.
@@ -80,6 +100,19 @@ pub struct Output {
     pub notes: Vec<(u64, Note)>,
     /// Counts of the share.
     pub tally: Tally,
+}
+
+impl Output {
+    /// Empties it but for its memory.
+    fn clear(&mut self, number: u64) {
+        self.number = number;
+        self.items.clear();
+        self.decisions.clear();
+        self.ends.clear();
+        self.effects.clear();
+        self.notes.clear();
+        self.tally = Tally::default();
+    }
 }
 
 /// Counts of what happened to events.
@@ -149,18 +182,18 @@ pub fn run(
     outcome: &mut Outcome,
     scratch: &mut Vec<Effect>,
 ) -> Output {
-    let mut out = Output {
-        number: batch.number,
-        ..Output::default()
-    };
+    let mut out = batch.spent;
+    out.clear(batch.number);
+    let mut place = Place::default();
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
-            Work::Tick(_) => None,
+            Work::Tick(_) | Work::Book(_) => None,
         });
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
+                Work::Book(prepared) => under(engine, prepared),
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, scratch);
                     out.effects
@@ -168,6 +201,7 @@ pub fn run(
                 }
                 Work::Event(event, position) => {
                     engine.apply(event, outcome);
+                    let position = place.of(position);
                     collect(engine, event, position, item.seq, outcome, &mut out);
                 }
             }
@@ -177,10 +211,19 @@ pub fn run(
     out
 }
 
+/// Goes on under another rule book; one in another base currency has no effect, as live.
+fn under(engine: &mut Engine, prepared: &Arc<Prepared>) {
+    if engine.prepared().version != prepared.version
+        && let Ok(other) = engine.under(Arc::clone(prepared))
+    {
+        *engine = other;
+    }
+}
+
 fn collect(
     engine: &Engine,
     event: &Event,
-    position: &Position,
+    position: &str,
     seq: u64,
     outcome: &mut Outcome,
     out: &mut Output,

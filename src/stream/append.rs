@@ -11,6 +11,7 @@ use crate::geo::Geo;
 use crate::intake::Intake;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Troubles};
+use crate::stream::ends::Ends;
 use crate::stream::gate::Gate;
 use crate::stream::reader::Reader;
 use crate::stream::records;
@@ -19,7 +20,7 @@ use crate::stream::tickets::Ticket;
 use crate::telemetry::{Metrics, Readiness};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -67,6 +68,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
+    /// Set when a commit was refused: what it said must be said again.
+    pub commit_failed: AtomicBool,
     /// Set when nobody will carry out changes any more.
     pub closing: AtomicBool,
     troubles: Troubles,
@@ -118,6 +121,13 @@ impl ConsumerContext for Ear {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push_back(change);
     }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            self.commit_failed.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, "a commit was refused; it will be tried again");
+        }
+    }
 }
 
 /// Takes in until told to stop.
@@ -138,9 +148,14 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     consumer
         .subscribe(&topics)
         .map_err(StreamError::client("subscribe to the sources"))?;
-    let result = Gate::new(needs, &consumer, intake, bindings).turn();
-    consumer.context().closing.store(true, Ordering::Relaxed);
-    result
+    let (ends, over) = (Ends::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| ends.watch(config, &over));
+        let result = Gate::new(needs, &consumer, intake, bindings, &ends).turn();
+        consumer.context().closing.store(true, Ordering::Relaxed);
+        over.store(true, Ordering::Relaxed);
+        result
+    })
 }
 
 /// Takes up a binding that another life or instance has made.

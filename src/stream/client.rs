@@ -10,14 +10,19 @@ use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a question to the broker may take.
 pub const ASK: Duration = Duration::from_secs(10);
+/// How often a slow broker is asked again at the start.
+const RETRIES: usize = 3;
+/// How long after a question without an answer it is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
 /// The largest record that we send: a log record is a bank's record of at most 64 KiB; a rule book
 /// or a dead letter may be larger.
 const MAX_RECORD_BYTES: &str = "8388608";
@@ -83,10 +88,8 @@ pub fn log(level: RDKafkaLogLevel, fac: &str, message: &str) {
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical
         | RDKafkaLogLevel::Error => tracing::warn!(target: "kafka", fac, message),
-        RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
-            tracing::info!(target: "kafka", fac, message);
-        }
-        RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+        RDKafkaLogLevel::Warning => tracing::info!(target: "kafka", fac, message),
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
             tracing::debug!(target: "kafka", fac, message);
         }
     }
@@ -223,7 +226,16 @@ pub fn partitions(config: &Config) -> Result<BTreeMap<String, usize>, StreamErro
     let consumer: BaseConsumer<Ear> = reader(config)?
         .create_with_context(Ear::default())
         .map_err(StreamError::client("set up the client"))?;
-    let answer = consumer.fetch_metadata(None, ASK);
+    // A broker that is slow is asked again; one that is not there is told at once.
+    let mut answer = consumer.fetch_metadata(None, ASK);
+    for _ in 0..RETRIES {
+        let slow = RDKafkaErrorCode::OperationTimedOut;
+        let is_slow = matches!(&answer, Err(error) if error.rdkafka_error_code() == Some(slow));
+        if !is_slow || consumer.context().troubles.last().is_some() {
+            break;
+        }
+        answer = consumer.fetch_metadata(None, ASK);
+    }
     // Polled once, so that what the broker said of our credentials is heard.
     let _ = consumer.poll(Duration::from_millis(50));
     let heard = consumer.context().troubles.last();
@@ -234,6 +246,40 @@ pub fn partitions(config: &Config) -> Result<BTreeMap<String, usize>, StreamErro
         .filter(|topic| topic.error().is_none())
         .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
         .collect())
+}
+
+/// Asks the broker until it answers or the process is to end: a broker that is away for a while,
+/// or a coordinator that moves, is no reason to stop.
+///
+/// # Errors
+/// The last answer, once told to stop; and at once what asking again cannot mend.
+pub fn until_answered<T>(
+    doing: &'static str,
+    stop: &AtomicBool,
+    ask: impl Fn() -> KafkaResult<T>,
+) -> Result<T, StreamError> {
+    loop {
+        let error = match ask() {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let hopeless = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::Authentication
+            )
+        );
+        if hopeless || stop.load(Ordering::Relaxed) {
+            return Err(StreamError::client(doing)(error));
+        }
+        tracing::warn!(%error, "Kafka does not answer now: {doing}");
+        std::thread::sleep(AGAIN);
+    }
 }
 
 /// Why no broker answered.

@@ -3,9 +3,12 @@
 //!
 //! What a record means is the shard's business; how a partition is restored, the hand's.
 
+mod outlook;
+
 use crate::clock::{self, Stopwatch};
 use crate::stream::StreamError;
-use crate::stream::client::ASK;
+use crate::stream::client::{ASK, until_answered};
+use crate::stream::ends::Ends;
 use crate::stream::hand::{Said, Snapshot, Taking, Task};
 use crate::stream::keep::Committed;
 use crate::stream::owners::Owners;
@@ -13,9 +16,7 @@ use crate::stream::score::{Change, Ear, Needs, Post};
 use crate::stream::tickets::Trail;
 use crate::stream::vault::Vault;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const POLL: Duration = Duration::from_millis(5);
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// How often the log's ends and partitions are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A broker that acknowledges nothing for so long is told in the readiness.
+const SILENCE: Duration = Duration::from_secs(3);
 /// How long acknowledgements are waited for when a partition is left, or at the end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -68,11 +71,15 @@ pub struct Desk<'m> {
     /// Partitions being restored, with the offset wanted where it is known.
     coming: BTreeMap<i32, Coming>,
     owners: Owners,
+    ends: &'m Ends,
     topic: &'m str,
     commits: Stopwatch,
     look: Stopwatch,
     rebalance: Option<Stopwatch>,
     paused: bool,
+    /// Since when the broker has acknowledged nothing of what is on its way.
+    silence: Stopwatch,
+    acked: u64,
 }
 
 impl<'m> Desk<'m> {
@@ -85,6 +92,7 @@ impl<'m> Desk<'m> {
         consumer: &'m BaseConsumer<Ear>,
         committed: &'m Committed,
         vault: &'m Vault,
+        ends: &'m Ends,
         crew: Vec<Post<'m>>,
         said: Receiver<Said>,
     ) -> Result<Self, StreamError> {
@@ -102,11 +110,14 @@ impl<'m> Desk<'m> {
             owned: BTreeMap::new(),
             coming: BTreeMap::new(),
             owners: Owners::new(&needs.config, &needs.sender, &needs.http)?,
+            ends,
             topic: &needs.config.topics.log,
             commits: Stopwatch::start(),
             look: Stopwatch::start(),
             rebalance: None,
             paused: false,
+            silence: Stopwatch::start(),
+            acked: 0,
         })
     }
 
@@ -159,7 +170,7 @@ impl<'m> Desk<'m> {
         }
         if self.look.elapsed() > LOOK_EVERY {
             self.look = Stopwatch::start();
-            self.look()?;
+            self.look();
         }
         Ok(())
     }
@@ -261,15 +272,14 @@ impl<'m> Desk<'m> {
             return self.assign();
         }
         let asked = self.list(partitions.iter().copied());
-        let committed = self
-            .consumer
-            .committed_offsets(asked, ASK)
-            .map_err(StreamError::client("ask for committed offsets"))?;
+        let stop = &self.needs.stop;
+        let committed = until_answered("ask for committed offsets", stop, || {
+            self.consumer.committed_offsets(asked.clone(), ASK)
+        })?;
         for partition in partitions {
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(self.topic, *partition, ASK)
-                .map_err(StreamError::client("ask where the log begins and ends"))?;
+            let (low, high) = until_answered("ask where the log begins and ends", stop, || {
+                self.consumer.fetch_watermarks(self.topic, *partition, ASK)
+            })?;
             let committed = committed
                 .find_partition(self.topic, *partition)
                 .and_then(|element| match element.offset() {
@@ -470,6 +480,16 @@ impl<'m> Desk<'m> {
     }
 
     fn commit(&mut self, mode: CommitMode) {
+        if self
+            .consumer
+            .context()
+            .commit_failed
+            .swap(false, Ordering::Relaxed)
+        {
+            for owned in self.owned.values_mut() {
+                owned.sent = -1;
+            }
+        }
         let mut list = TopicPartitionList::new();
         let mut new = Vec::new();
         for (partition, owned) in &mut self.owned {
@@ -503,172 +523,5 @@ impl<'m> Desk<'m> {
                 tracing::warn!(%error, "offsets cannot be committed now; they will be tried again");
             }
         }
-    }
-
-    /// Says whether we are ready, and why not.
-    fn readiness(&self) {
-        let ready = &self.needs.readiness;
-        if self.owned.is_empty() {
-            ready.unmet("assigned", "no partition of the log is assigned".to_owned());
-        } else {
-            ready.met("assigned");
-        }
-        let behind: i64 = self
-            .owned
-            .values()
-            .map(|owned| (owned.goal - owned.next).max(0))
-            .sum();
-        if behind > 0 || !self.coming.is_empty() {
-            ready.unmet(
-                "restored",
-                format!("{behind} records of the log are still to be read again"),
-            );
-        } else {
-            ready.met("restored");
-        }
-        let metrics = &self.needs.metrics;
-        let number = |count| u64::try_from(count).unwrap_or(u64::MAX);
-        metrics
-            .effects_in_flight
-            .store(number(self.needs.sender.in_flight()), Ordering::Relaxed);
-        metrics
-            .partitions_owned
-            .store(number(self.owned.len()), Ordering::Relaxed);
-    }
-
-    /// Looks at the log's ends: lag, and whether the log is still the one that we know.
-    fn look(&mut self) -> Result<(), StreamError> {
-        let now_ms = clock::now_ms();
-        let mut oldest_ms = 0;
-        for (partition, owned) in &self.owned {
-            let ends =
-                self.consumer
-                    .fetch_watermarks(self.topic, *partition, Duration::from_millis(500));
-            let Ok((low, high)) = ends else {
-                continue;
-            };
-            let lag = (high - owned.next).max(0);
-            let labels = [self.topic, &partition.to_string()];
-            self.needs
-                .metrics
-                .lag_records
-                .set(&labels, lag.unsigned_abs());
-            if lag > 0 && owned.newest_ms > 0 {
-                oldest_ms = oldest_ms.max(now_ms - owned.newest_ms);
-            }
-            if owned.next > high + 1 {
-                return Err(StreamError::OtherLog {
-                    topic: self.topic.to_owned(),
-                    partition: *partition,
-                    what: format!(
-                        "we have read up to offset {} and it ends at {high}",
-                        owned.next
-                    ),
-                });
-            }
-            if owned.next < low {
-                tracing::warn!(
-                    partition,
-                    low,
-                    next = owned.next,
-                    "the log's beginning has passed us"
-                );
-            }
-        }
-        let bound = self.needs.config.bounds.lag_ready;
-        let bound_ms = i64::try_from(bound.as_millis()).unwrap_or(i64::MAX);
-        if oldest_ms > bound_ms {
-            let text = format!("the oldest unread record is {} s old", oldest_ms / 1_000);
-            self.needs.readiness.unmet("lag", text);
-        } else {
-            self.needs.readiness.met("lag");
-        }
-        match self.consumer.context().troubles.last() {
-            Some((RDKafkaErrorCode::AllBrokersDown, reason)) => {
-                let up = self
-                    .consumer
-                    .fetch_metadata(Some(self.topic), Duration::from_millis(200));
-                match up {
-                    Ok(_) => self.consumer.context().troubles.clear(),
-                    Err(_) => self.needs.readiness.unmet("kafka", reason),
-                }
-            }
-            Some(_) | None => self.needs.readiness.met("kafka"),
-        }
-        Ok(())
-    }
-
-    /// What the client says in place of a record.
-    fn met(&mut self, error: KafkaError) -> Result<(), StreamError> {
-        let code = error.rdkafka_error_code();
-        match code {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                self.out_of_range()
-            }
-            Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition,
-            ) => Err(StreamError::OtherLog {
-                topic: self.topic.to_owned(),
-                partition: self.owned.keys().next().copied().unwrap_or(0),
-                what: "the topic was removed".to_owned(),
-            }),
-            Some(RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::Fatal) => {
-                Err(StreamError::Conflict {
-                    group: format!("{}-score", self.needs.config.run.group),
-                    other: self.needs.config.run.instance.clone(),
-                    what: "the same `run.instance`".to_owned(),
-                })
-            }
-            Some(_) | None => {
-                tracing::warn!(%error, "Kafka");
-                Ok(())
-            }
-        }
-    }
-
-    /// An offset that we need is not there: says which, or goes on where the operator accepts it.
-    fn out_of_range(&mut self) -> Result<(), StreamError> {
-        self.flush_held()?;
-        for (partition, owned) in &mut self.owned {
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(self.topic, *partition, ASK)
-                .map_err(StreamError::client("ask where the log begins and ends"))?;
-            if owned.next > high {
-                return Err(StreamError::OtherLog {
-                    topic: self.topic.to_owned(),
-                    partition: *partition,
-                    what: format!(
-                        "we have read up to offset {} and it ends at {high}",
-                        owned.next
-                    ),
-                });
-            }
-            if owned.next >= low {
-                continue;
-            }
-            let gap = StreamError::Gap {
-                topic: self.topic.to_owned(),
-                partition: *partition,
-                from: owned.next,
-                to: low - 1,
-                why: "removed before we had read them",
-            };
-            self.needs
-                .metrics
-                .lost_ranges
-                .fetch_add(1, Ordering::Relaxed);
-            if !self.needs.config.run.accept_loss {
-                return Err(gap);
-            }
-            tracing::error!("{gap}");
-            owned.next = low;
-            self.consumer
-                .seek(self.topic, *partition, Offset::Offset(low), ASK)
-                .map_err(StreamError::client("go on behind a gap"))?;
-        }
-        Ok(())
     }
 }

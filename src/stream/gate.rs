@@ -3,13 +3,16 @@
 //!
 //! What a record means is decode's business; whose it is, that of `intake`.
 
+mod moves;
+
 use crate::clock::{self, Stopwatch};
 use crate::decode::{Decoder, Reject};
 use crate::domain::event::Event;
 use crate::intake::Intake;
 use crate::stream::StreamError;
 use crate::stream::append::{Bound, Change, Ear, Needs, adopt, headers};
-use crate::stream::client::{ASK, first_offset};
+use crate::stream::client::ASK;
+use crate::stream::ends::Ends;
 use crate::stream::letters;
 use crate::stream::merge::{Lane, Merge};
 use crate::stream::reader::Reader;
@@ -57,6 +60,7 @@ pub struct Gate<'m> {
     consumer: &'m BaseConsumer<Ear>,
     intake: Intake,
     bindings: Reader,
+    ends: &'m Ends,
     merge: Merge<Waiting<'m>>,
     trails: BTreeMap<Lane, Trail>,
     sent: BTreeMap<Lane, i64>,
@@ -78,12 +82,14 @@ impl<'m> Gate<'m> {
         consumer: &'m BaseConsumer<Ear>,
         intake: Intake,
         bindings: Reader,
+        ends: &'m Ends,
     ) -> Self {
         Self {
             needs,
             consumer,
             intake,
             bindings,
+            ends,
             merge: Merge::default(),
             trails: BTreeMap::new(),
             sent: BTreeMap::new(),
@@ -363,6 +369,14 @@ impl<'m> Gate<'m> {
     }
 
     fn commit(&mut self, mode: CommitMode) {
+        if self
+            .consumer
+            .context()
+            .commit_failed
+            .swap(false, Ordering::Relaxed)
+        {
+            self.sent.clear();
+        }
         let mut list = TopicPartitionList::new();
         let minute = self
             .minute
@@ -407,130 +421,16 @@ impl<'m> Gate<'m> {
         }
     }
 
-    fn take(&mut self, partitions: &[(String, i32)]) -> Result<(), StreamError> {
-        let mut asked = TopicPartitionList::new();
-        for (topic, partition) in partitions {
-            asked.add_partition(topic, *partition);
-        }
-        let committed = self
-            .consumer
-            .committed_offsets(asked, ASK)
-            .map_err(StreamError::client("ask for committed offsets"))?;
-        let mut list = TopicPartitionList::new();
-        for element in committed.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            let (low, high) = self
-                .consumer
-                .fetch_watermarks(topic, partition, ASK)
-                .map_err(StreamError::client("ask where a source begins and ends"))?;
-            let from = match element.offset() {
-                Offset::Offset(offset) => {
-                    self.remember(element.metadata());
-                    self.within(topic, partition, offset, (low, high))?
-                }
-                Offset::Beginning
-                | Offset::End
-                | Offset::Stored
-                | Offset::Invalid
-                | Offset::OffsetTail(_) => first_offset(self.needs.config.run.start, low, high)
-                    .ok_or_else(|| StreamError::FirstStart {
-                        topic: topic.to_owned(),
-                        group: format!("{}-intake", self.needs.config.run.group),
-                    })?,
-            };
-            let lane = self.lane(topic, partition);
-            self.merge.open(lane, from, high);
-            self.trails.insert(lane, Trail::default());
-            self.sent.remove(&lane);
-            list.add_partition_offset(topic, partition, Offset::Offset(from))
-                .map_err(StreamError::client("name an offset"))?;
-        }
-        self.patience = Stopwatch::start();
-        self.consumer
-            .incremental_assign(&list)
-            .map_err(StreamError::client("take sources over"))?;
-        tracing::info!(partitions = self.trails.len(), "sources are assigned");
-        self.needs.readiness.met("sources");
-        Ok(())
-    }
-
-    /// The minute of the newest tick, as an earlier life committed it.
-    fn remember(&mut self, metadata: &str) {
-        if let Ok(minute) = metadata.parse::<i64>() {
-            self.minute = self.minute.max(Some(minute));
-            self.intake.ticked(minute);
-        }
-    }
-
-    /// Where a source goes on: where we were, if it is still there.
-    fn within(
-        &self,
-        topic: &str,
-        partition: i32,
-        offset: i64,
-        (low, high): (i64, i64),
-    ) -> Result<i64, StreamError> {
-        if offset > high {
-            return Err(StreamError::OtherLog {
-                topic: topic.to_owned(),
-                partition,
-                what: format!("we have read up to offset {offset} and it ends at {high}"),
-            });
-        }
-        if offset >= low {
-            return Ok(offset);
-        }
-        let gap = StreamError::Gap {
-            topic: topic.to_owned(),
-            partition,
-            from: offset,
-            to: low - 1,
-            why: "the source begins after them",
-        };
-        self.needs
-            .metrics
-            .lost_ranges
-            .fetch_add(1, Ordering::Relaxed);
-        if !self.needs.config.run.accept_loss {
-            return Err(gap);
-        }
-        tracing::error!("{gap}");
-        Ok(low)
-    }
-
-    fn leave(&mut self, partitions: &[(String, i32)], lost: bool) -> Result<(), StreamError> {
-        let lanes: Vec<Lane> = partitions.iter().map(|(t, p)| self.lane(t, *p)).collect();
-        // What waits was not appended: the next owner reads it again.
-        for lane in &lanes {
-            self.merge.close(*lane);
-            self.paused.remove(lane);
-        }
-        if !lost {
-            self.settle(&lanes)?;
-        }
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in partitions {
-            list.add_partition(topic, *partition);
-        }
-        for lane in &lanes {
-            self.trails.remove(lane);
-            self.sent.remove(lane);
-        }
-        if let Err(error) = self.consumer.incremental_unassign(&list) {
-            tracing::warn!(%error, "sources cannot be given back");
-        }
-        Ok(())
-    }
-
     /// Asks for the ends of the sources: who must be waited for, and how far behind we are.
     fn look(&mut self) {
         let lanes: Vec<(Lane, i64)> = self.merge.lanes().collect();
+        let places = lanes
+            .iter()
+            .map(|(lane, _)| (self.topic(*lane).to_owned(), lane.1));
+        self.ends.want(places);
         for (lane, read) in lanes {
             let topic = self.topic(lane);
-            let ends = self
-                .consumer
-                .fetch_watermarks(topic, lane.1, Duration::from_millis(500));
-            if let Ok((_, high)) = ends {
+            if let Some((_, high)) = self.ends.of(topic, lane.1) {
                 self.merge.grown(lane, high);
                 let labels = [topic, &lane.1.to_string()];
                 self.needs

@@ -11,7 +11,9 @@ use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
 use crate::stream::book::Library;
 use crate::stream::client::first_offset;
-use crate::stream::shard::{Bench, RUN, Shard, Tally};
+use crate::stream::sentinel::Sentinel;
+use crate::stream::shard::{Bench, RUN, Shard};
+use crate::stream::tally::Tally;
 use crate::stream::tickets::{Ticket, Trail};
 use crate::stream::vault::Vault;
 use crate::telemetry::Metrics;
@@ -95,6 +97,8 @@ pub struct Ground {
     pub group: String,
     /// How often each shard's snapshot is made.
     pub every: Duration,
+    /// Whether we still own what we think we own.
+    pub sentinel: Arc<Sentinel>,
     /// Snapshots on their way to the vault.
     pub snapshots: SyncSender<Snapshot>,
 }
@@ -144,6 +148,7 @@ impl<'g> Hand<'g> {
     }
 
     fn batch(&mut self, batch: &[BorrowedMessage<'_>]) -> Result<(), StreamError> {
+        self.ground.sentinel.check()?;
         let ticket = Ticket::open();
         let mut done = Ok(());
         'all: for partition in batch.chunk_by(|a, b| a.partition() == b.partition()) {
@@ -218,7 +223,7 @@ impl<'g> Hand<'g> {
             let bytes = ground.vault.get(partition, offset)?;
             let perform_from = committed.unwrap_or(offset);
             let restored = Shard::restore(
-                partition,
+                (topic, partition),
                 &bytes,
                 perform_from,
                 &ground.prepared,
@@ -244,9 +249,9 @@ impl<'g> Hand<'g> {
                     topic: topic.clone(),
                     group: ground.group.clone(),
                 })?;
-            return Ok(Shard::new(partition, from, from, &ground.prepared));
+            return Ok(Shard::new((topic, partition), from, from, &ground.prepared));
         };
-        let mut shard = Shard::new(partition, 0, committed, &ground.prepared);
+        let mut shard = Shard::new((topic, partition), 0, committed, &ground.prepared);
         self.reach(&mut shard, low)?;
         Ok(shard)
     }

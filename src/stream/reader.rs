@@ -5,12 +5,14 @@ use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// How often a slow broker is asked again.
+const RETRIES: usize = 3;
 /// How long a poll waits.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -39,9 +41,9 @@ impl Reader {
         let consumer: BaseConsumer<Ear> = client::reader(config)?
             .create_with_context(Ear::default())
             .map_err(StreamError::client("set up a reader"))?;
-        let metadata = consumer
-            .fetch_metadata(Some(topic), ASK)
-            .map_err(StreamError::client("ask for a topic"))?;
+        let metadata = asked("ask for a topic", || {
+            consumer.fetch_metadata(Some(topic), ASK)
+        })?;
         let count = metadata
             .topics()
             .first()
@@ -49,9 +51,9 @@ impl Reader {
         let mut left = BTreeMap::new();
         let mut list = TopicPartitionList::new();
         for partition in 0..i32::try_from(count).unwrap_or(0) {
-            let (low, high) = consumer
-                .fetch_watermarks(topic, partition, ASK)
-                .map_err(StreamError::client("ask where a topic begins and ends"))?;
+            let (low, high) = asked("ask where a topic begins and ends", || {
+                consumer.fetch_watermarks(topic, partition, ASK)
+            })?;
             left.insert(partition, (low, high));
             list.add_partition_offset(topic, partition, Offset::Offset(low))
                 .map_err(StreamError::client("name an offset"))?;
@@ -118,4 +120,16 @@ impl Reader {
             }),
         }
     }
+}
+
+/// A question to a broker that may be slow: asked a few times.
+fn asked<T>(doing: &'static str, ask: impl Fn() -> KafkaResult<T>) -> Result<T, StreamError> {
+    let mut answer = ask();
+    for _ in 0..RETRIES {
+        if answer.is_ok() {
+            break;
+        }
+        answer = ask();
+    }
+    answer.map_err(StreamError::client(doing))
 }

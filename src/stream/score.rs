@@ -9,9 +9,11 @@ use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
 use crate::stream::client::{self, Troubles};
 use crate::stream::desk::{BATCH, Desk};
+use crate::stream::ends::Ends;
 use crate::stream::hand::{Ground, Hand, Said, Snapshot, Task};
 use crate::stream::keep::{Committed, keep};
 use crate::stream::send::Sender;
+use crate::stream::sentinel::Sentinel;
 use crate::stream::shard::{Bench, Names};
 use crate::stream::vault::Vault;
 use crate::telemetry::{Metrics, Readiness};
@@ -61,6 +63,8 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
+    /// Set when a commit was refused: what it said must be said again.
+    pub commit_failed: AtomicBool,
     /// Set when nobody will carry out changes any more.
     pub closing: AtomicBool,
     /// What is committed.
@@ -122,7 +126,8 @@ impl ConsumerContext for Ear {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a commit was refused; what follows it will repeat it")
+                self.commit_failed.store(true, Ordering::Relaxed);
+                tracing::warn!(%error, "a commit was refused; it will be tried again");
             }
         }
     }
@@ -143,6 +148,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     consumer
         .subscribe(&[&config.topics.log])
         .map_err(StreamError::client("subscribe to the log"))?;
+    let sentinel = Arc::new(Sentinel::new(config.run.session_timeout));
     let (snapshots, to_keep) = sync_channel::<Snapshot>(1);
     let ground = Ground {
         prepared: Arc::clone(&needs.prepared),
@@ -152,8 +158,10 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         start: config.run.start,
         group: format!("{}-score", config.run.group),
         every: config.checkpoint.every,
+        sentinel: Arc::clone(&sentinel),
         snapshots,
     };
+    let ends = Ends::default();
     let names = Arc::new(Names {
         log: config.topics.log.clone(),
         decisions: config.topics.decisions.clone(),
@@ -164,6 +172,10 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     std::thread::scope(|scope| {
         let (vault, committed) = (&*vault, &*committed);
         let (metrics, readiness) = (&*needs.metrics, &*needs.readiness);
+        let watched = &*sentinel;
+        let ends = &ends;
+        scope.spawn(move || watched.watch(&committed.over));
+        scope.spawn(move || ends.watch(config, &committed.over));
         scope.spawn(move || keep(&to_keep, vault, committed, metrics, readiness));
         let ground = ground;
         let result = std::thread::scope(|inner| {
@@ -176,6 +188,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                     &needs.sender,
                     &ground.library,
                     config.run.accept_loss,
+                    &sentinel,
                 );
                 let hand = Hand::new(&ground, bench);
                 let say: SyncSender<Said> = say.clone();
@@ -186,7 +199,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                     held: VecDeque::new(),
                 });
             }
-            Desk::new(needs, &consumer, committed, vault, crew, said).and_then(Desk::turn)
+            Desk::new(needs, &consumer, committed, vault, ends, crew, said).and_then(Desk::turn)
         });
         consumer.context().closing.store(true, Ordering::Relaxed);
         committed.over.store(true, Ordering::Relaxed);

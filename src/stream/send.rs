@@ -16,7 +16,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub struct Fate {
     failed: Mutex<Option<(String, String)>>,
     broken: AtomicBool,
     out: AtomicUsize,
+    acknowledged: AtomicU64,
     /// What the connection met.
     pub troubles: Troubles,
 }
@@ -49,7 +50,10 @@ impl ProducerContext for Fate {
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Arc<Ticket>) {
         self.out.fetch_sub(1, Ordering::Relaxed);
         match result {
-            Ok(_) => ticket.settle(),
+            Ok(_) => {
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                ticket.settle();
+            }
             Err((error, message)) => self.fail(message.topic(), error),
         }
     }
@@ -159,6 +163,11 @@ impl Sender {
     /// Records sent and not acknowledged.
     pub fn in_flight(&self) -> usize {
         self.producer.context().out.load(Ordering::Relaxed)
+    }
+
+    /// Records acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.producer.context().acknowledged.load(Ordering::Relaxed)
     }
 
     /// What the connection met last.

@@ -16,10 +16,11 @@ use crate::stream::StreamError;
 use crate::stream::book::Library;
 use crate::stream::records::{self, Kind, Told};
 use crate::stream::send::{Parcel, Sender};
+use crate::stream::sentinel::Sentinel;
 use crate::stream::snapshot::{SnapshotError, Standing};
+use crate::stream::tally::Tally;
 use crate::stream::tickets::{Ticket, Trail};
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
-use std::fmt;
 use std::sync::Arc;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -52,6 +53,8 @@ pub struct Bench {
     pub library: Arc<Library>,
     /// The operator accepts gaps.
     pub accept_loss: bool,
+    /// Whether we still own what we think we own.
+    pub sentinel: Arc<Sentinel>,
     /// Counts since they were last taken.
     pub tally: Tally,
     decoder: Decoder,
@@ -59,6 +62,7 @@ pub struct Bench {
     outcome: Outcome,
     effects: Vec<Effect>,
     line: Vec<u8>,
+    position: String,
 }
 
 /// A record of a run, decoded.
@@ -78,35 +82,6 @@ enum What {
     Control,
 }
 
-/// Counts of a thread, added to the metrics batch by batch.
-#[derive(Debug, Default, Clone)]
-pub struct Tally {
-    /// Records taken from the log.
-    pub records: u64,
-    /// Events applied.
-    pub applied: u64,
-    /// Duplicates by id.
-    pub duplicates: u64,
-    /// Source records that the log had already.
-    pub repeats: u64,
-    /// Late events.
-    pub late: u64,
-    /// Unknown codes.
-    pub unknown_codes: u64,
-    /// Refused records, by reason.
-    pub rejects: Vec<&'static str>,
-    /// Decisions by action: allow, step up, decline.
-    pub actions: [u64; 3],
-    /// Alert lines by severity.
-    pub alerts: Vec<&'static str>,
-    /// Hold lines by state.
-    pub holds: Vec<&'static str>,
-    /// Ranges of the log that are lost.
-    pub gaps: u64,
-    /// Event time of the newest event, in milliseconds.
-    pub newest_ms: i64,
-}
-
 impl Bench {
     /// A thread's bench.
     pub fn new(
@@ -114,32 +89,22 @@ impl Bench {
         sender: &Sender,
         library: &Arc<Library>,
         accept_loss: bool,
+        sentinel: &Arc<Sentinel>,
     ) -> Self {
         Self {
             names: Arc::clone(names),
             sender: sender.clone(),
             library: Arc::clone(library),
             accept_loss,
+            sentinel: Arc::clone(sentinel),
             tally: Tally::default(),
             decoder: Decoder::default(),
             events: (0..RUN).map(|_| Slot::default()).collect(),
             outcome: Outcome::default(),
             effects: Vec::new(),
             line: Vec::with_capacity(4_096),
+            position: String::new(),
         }
-    }
-}
-
-/// Where a decision's event stands in the log.
-struct At<'a> {
-    topic: &'a str,
-    partition: i32,
-    offset: i64,
-}
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)
     }
 }
 
@@ -153,13 +118,20 @@ pub struct Shard {
     /// What it has performed and is not acknowledged yet.
     pub trail: Arc<Trail>,
     engine: Engine,
+    /// What every position of this partition begins with.
+    prefix: String,
     source: usize,
     checked: bool,
 }
 
 impl Shard {
     /// A partition of which nothing is known, beginning at an offset.
-    pub fn new(partition: i32, next: i64, perform_from: i64, prepared: &Arc<Prepared>) -> Self {
+    pub fn new(
+        (topic, partition): (&str, i32),
+        next: i64,
+        perform_from: i64,
+        prepared: &Arc<Prepared>,
+    ) -> Self {
         Self {
             standing: Standing {
                 partition,
@@ -169,6 +141,7 @@ impl Shard {
             perform_from,
             trail: Arc::default(),
             engine: Engine::new(Arc::clone(prepared)),
+            prefix: format!("{topic}/{partition}@"),
             source: 0,
             checked: true,
         }
@@ -179,7 +152,7 @@ impl Shard {
     /// # Errors
     /// Where the snapshot is of another partition, or damaged.
     pub fn restore(
-        partition: i32,
+        (topic, partition): (&str, i32),
         bytes: &[u8],
         perform_from: i64,
         fallback: &Arc<Prepared>,
@@ -202,6 +175,7 @@ impl Shard {
             perform_from,
             trail: Arc::default(),
             engine,
+            prefix: format!("{topic}/{partition}@"),
             source: 0,
         })
     }
@@ -410,7 +384,7 @@ impl Shard {
                 }
                 let mut effects = std::mem::take(&mut bench.effects);
                 self.engine.tick(at_ms, &mut effects);
-                let done = perform_all(&effects, perform, None, bench, ticket);
+                let done = perform_all(&effects, perform, self.at(message), None, bench, ticket);
                 effects.clear();
                 bench.effects = effects;
                 done
@@ -459,18 +433,17 @@ impl Shard {
                 *count += 1;
             }
             if perform {
-                let at = At {
-                    topic: &bench.names.log,
-                    partition: self.standing.partition,
-                    offset: message.offset(),
-                };
+                bench.position.clear();
+                bench.position.push_str(&self.prefix);
+                let mut offset = itoa::Buffer::new();
+                bench.position.push_str(offset.format(message.offset()));
                 bench.line.clear();
                 encode::decision(
                     &mut bench.line,
                     event,
                     decision,
                     &self.engine.prepared().version,
-                    at,
+                    &bench.position,
                 );
                 let parcel = Parcel {
                     topic: &bench.names.decisions,
@@ -482,7 +455,19 @@ impl Shard {
                 bench.sender.send(parcel, ticket)?;
             }
         }
-        perform_all(&outcome.effects, perform, trace, bench, ticket)
+        perform_all(
+            &outcome.effects,
+            perform,
+            self.at(message),
+            trace,
+            bench,
+            ticket,
+        )
+    }
+
+    /// Partition and offset of a record.
+    fn at(&self, message: &BorrowedMessage<'_>) -> (i32, i64) {
+        (self.standing.partition, message.offset())
     }
 
     /// A rule book comes into force.
@@ -538,6 +523,7 @@ fn complete(event: &mut Event, message: &BorrowedMessage<'_>, told: &Told<'_>) {
 fn perform_all(
     effects: &[Effect],
     perform: bool,
+    at: (i32, i64),
     trace: Option<&[u8]>,
     bench: &mut Bench,
     ticket: &Arc<Ticket>,
@@ -559,12 +545,16 @@ fn perform_all(
             }
         };
         if perform {
+            // Of a hold and an alert the last line counts: an old one must not follow a new one.
+            bench.sentinel.check()?;
+            let position = records::position(&bench.names.log, at.0, at.1);
+            let headers = headers(trace).unwrap_or_default();
             let parcel = Parcel {
                 topic,
                 partition: None,
                 key,
                 value: trimmed(&bench.line),
-                headers: headers(trace),
+                headers: Some(records::with(headers, records::SOURCE, position.as_bytes())),
             };
             bench.sender.send(parcel, ticket)?;
         }

@@ -19,8 +19,8 @@ use population::Population;
 use std::time::Duration;
 use varsel::clock::{Stopwatch, thread_cpu_time};
 use varsel::domain::event::Event;
-use varsel::engine::candidates::members;
-use varsel::engine::features::{Scratch, View, challenge_of, own_purchase};
+use varsel::engine::candidates::Stage;
+use varsel::engine::features::{Scratch, View};
 use varsel::engine::record::Record;
 use varsel::engine::{Engine, Outcome};
 use varsel::replay::worker::{Item, Work};
@@ -149,26 +149,20 @@ fn candidates(engine: &Engine, batch: &[Item]) -> [f64; 3] {
     let (mut scratch, mut sums, mut events) = (Scratch::default(), [0_usize; 3], 0.0);
     for event in batch.iter().filter_map(event) {
         let record = engine.slab().find(event.cardholder_fp.0).unwrap_or(&empty);
-        let own = own_purchase(&prepared.book, event);
-        let challenge = challenge_of(record.cold.as_deref(), event, own.as_ref(), event.at.ms);
-        scratch.start(prepared.book.aggregates.len());
-        let mut view = View {
-            book: &prepared.book,
+        let mut view = View::new(
+            &prepared.book,
             event,
             record,
-            clock_ms: event.at.ms,
-            late: false,
-            outcome: false,
-            challenge,
-            own,
-            purchase: own.or(challenge.and_then(|c| c.purchase)),
-            counted_from_ms: &counted_from_ms,
-            scratch: &mut scratch,
-        };
-        sums[0] += members(prepared.decide.of(&mut view)).count();
+            (event.at.ms, false),
+            &counted_from_ms,
+            &mut scratch,
+        );
+        prepared.candidates.find(&mut view);
+        sums[0] += prepared.candidates.count(Stage::Decide, &view);
         view.outcome = true;
-        sums[1] += members(prepared.absorb.of(&mut view)).count();
-        sums[2] += members(prepared.steps.of(&mut view)).count();
+        prepared.candidates.narrow(&mut view);
+        sums[1] += prepared.candidates.count(Stage::Absorb, &view);
+        sums[2] += prepared.candidates.count(Stage::Step, &view);
         events += 1.0;
     }
     sums.map(|sum| f64::from(u32::try_from(sum).unwrap_or(u32::MAX)) / f64::max(events, 1.0))
@@ -177,7 +171,7 @@ fn candidates(engine: &Engine, batch: &[Item]) -> [f64; 3] {
 fn event(item: &Item) -> Option<&Event> {
     match &item.work {
         Work::Event(event, _) => Some(event),
-        Work::Tick(_) => None,
+        Work::Tick(_) | Work::Book(_) => None,
     }
 }
 

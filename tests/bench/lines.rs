@@ -24,7 +24,7 @@ use varsel::domain::outcome::{Decision, Effect};
 use varsel::encode;
 use varsel::engine::{Engine, Outcome};
 use varsel::intake::Intake;
-use varsel::replay::worker::{self, Batch, Item, Position, Work};
+use varsel::replay::worker::{self, Batch, Item, Output, Place, Position, Work};
 
 /// The stages, in order.
 const STAGES: [&str; 4] = ["decode", "intake", "engine", "encode"];
@@ -87,6 +87,7 @@ struct Way {
     ends: Vec<usize>,
     items: Vec<Item>,
     spare: Vec<Event>,
+    spent: Output,
     decisions: Vec<(usize, Decision)>,
     out: Vec<u8>,
     file: Arc<str>,
@@ -109,6 +110,7 @@ impl Way {
             ends: Vec::new(),
             items: Vec::new(),
             spare: Vec::new(),
+            spent: Output::default(),
             decisions: Vec::new(),
             out: Vec::new(),
             file: Arc::from("population.jsonl"),
@@ -147,6 +149,7 @@ impl Way {
         let batch = Batch {
             number: 0,
             items: std::mem::take(&mut self.items),
+            spent: std::mem::take(&mut self.spent),
         };
         let mut output = worker::run(
             &mut self.engine,
@@ -161,7 +164,8 @@ impl Way {
         }
         self.spare
             .extend(output.items.drain(..).filter_map(event_of));
-        self.items = output.items;
+        self.items = std::mem::take(&mut output.items);
+        self.spent = output;
     }
 
     fn complete(&mut self, mut event: Event) {
@@ -214,9 +218,16 @@ impl Way {
         let t3 = thread_cpu_time();
         self.out.clear();
         let version = Arc::clone(&self.engine.prepared().version);
+        let mut place = Place::default();
         for (index, decision) in self.decisions.drain(..) {
             if let Some(Work::Event(event, position)) = self.items.get(index).map(|i| &i.work) {
-                encode::decision(&mut self.out, event, &decision, &version, position);
+                encode::decision(
+                    &mut self.out,
+                    event,
+                    &decision,
+                    &version,
+                    place.of(position),
+                );
             }
         }
         self.bytes_out += u64::try_from(self.out.len()).unwrap_or(0);
@@ -230,11 +241,12 @@ impl Way {
         for chunk in self.items.chunks(WARM) {
             let events = chunk.iter().filter_map(|item| match &item.work {
                 Work::Event(event, _) => Some(event),
-                Work::Tick(_) => None,
+                Work::Tick(_) | Work::Book(_) => None,
             });
             std::hint::black_box(self.engine.warm(events));
             for item in chunk {
                 match &item.work {
+                    Work::Book(_) => {}
                     Work::Tick(at_ms) => self.engine.tick(*at_ms, &mut self.effects),
                     Work::Event(event, _) => {
                         self.engine.apply(event, &mut self.outcome);
@@ -251,7 +263,7 @@ impl Way {
 fn event_of(item: Item) -> Option<Event> {
     match item.work {
         Work::Event(event, _) => Some(event),
-        Work::Tick(_) => None,
+        Work::Tick(_) | Work::Book(_) => None,
     }
 }
 

@@ -28,9 +28,10 @@ use varsel::engine::{Engine, Outcome};
 use varsel::geo::Geo;
 use varsel::intake::Intake;
 
-const SECTIONS: [Section; 6] = [
-    Section::Name,
+const SECTIONS: [Section; 7] = [
     Section::Cards,
+    Section::Groups,
+    Section::Countries,
     Section::Known,
     Section::Cells,
     Section::Seen,
@@ -53,7 +54,7 @@ pub struct Rest {
     /// Bytes at rest of each cardholder, ascending.
     pub bytes: Vec<usize>,
     /// Bytes of all records' sections, in order.
-    pub sections: [u64; 6],
+    pub sections: [u64; 7],
     pub index: u64,
     pub open: u64,
     pub open_bytes: u64,
@@ -114,7 +115,7 @@ fn rest(when: &'static str, engine: &Engine, before: u64) -> Rest {
     let slab = engine.slab();
     let mut bytes: Vec<usize> = slab.iter().map(Record::bytes_at_rest).collect();
     bytes.sort_unstable();
-    let mut sections = [0; 6];
+    let mut sections = [0; 7];
     for record in slab.iter() {
         for (sum, section) in sections.iter_mut().zip(SECTIONS) {
             *sum += (record.section(section).len() * 4) as u64;
@@ -173,13 +174,14 @@ pub fn tables(measured: &Measured) -> [Table; 2] {
         &[
             "moment",
             "head",
-            "name",
             "cards",
+            "MCC groups",
+            "countries",
             "known",
             "cells",
             "seen",
             "past",
-            "slack and allocator",
+            "slack",
         ],
     );
     let binding = measured.bound.1 as f64 / measured.bound.0.max(1) as f64;

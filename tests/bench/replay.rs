@@ -57,6 +57,7 @@ pub fn run(size: Size) -> Measured {
     for count in [1, 2] {
         let options = Options {
             inputs: vec![input.clone()],
+            topics: None,
             out: folder.path().join(format!("out-{count}")),
             shards: count,
             batch: feed::WARM,

@@ -1,10 +1,11 @@
 //! The promises of the design, each carried by tests that name it: `prefix`, `assess-is-pure`,
 //! `harmless-repeat`, `bounded` and `fail-visible` here, `no-loss` and `no-pan` in `damage`,
-//! `hold-lifecycle` in `lifecycle`.
+//! `hold-lifecycle` in `lifecycle`; and that what `candidates` leave out is not missed (`left_out`).
 //!
 //! Whole replays through files, as a user runs them; the engine itself where a promise is about it.
 
 mod damage;
+mod left_out;
 mod lifecycle;
 
 use crate::generate::{SOME_HOLD, town};
@@ -69,6 +70,7 @@ impl Desk {
     fn options(&self, inputs: &[&Path], out: &str) -> Options {
         Options {
             inputs: inputs.iter().map(|path| path.to_path_buf()).collect(),
+            topics: None,
             out: self.path(out),
             shards: 1,
             batch: 64,

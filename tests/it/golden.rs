@@ -110,6 +110,7 @@ fn replayed(case: &Path, starter: &Arc<Prepared>, geo: &Geo) -> Said {
     let out = tempfile::tempdir().unwrap();
     let options = Options {
         inputs: vec![case.join("events.jsonl")],
+        topics: None,
         out: out.path().to_owned(),
         shards: 1,
         batch: 64,

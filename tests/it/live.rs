@@ -156,6 +156,7 @@ impl Bank {
         let out = self.dir.path().join("out");
         let options = Options {
             inputs,
+            topics: None,
             out: out.clone(),
             shards: 1,
             batch: 64,

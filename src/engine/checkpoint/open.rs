@@ -52,6 +52,7 @@ impl Texts {
 pub fn put(out: &mut Vec<u8>, cold: &Cold) {
     let start = out.len();
     put_len(out, 0);
+    put_text(out, &cold.holder);
     put_len(out, cold.challenges.len());
     for challenge in &cold.challenges {
         put_challenge(out, challenge);
@@ -80,10 +81,12 @@ pub fn put(out: &mut Vec<u8>, cold: &Cold) {
 /// Reads what is open; its length in bytes was read before and must fit.
 pub fn read(from: &mut Reader<'_>, texts: &mut Texts) -> Read<Cold> {
     let cold = Cold {
+        holder: Box::from(from.text("a cardholder's name")?),
         challenges: from.list(20, "challenges", read_challenge)?,
         episodes: from.list(20, "episodes", |from| read_episode(from, texts))?,
         holds: from.list(20, "holds", |from| read_hold(from, texts))?,
         absences: from.list(17, "absences", |from| read_absence(from, texts))?,
+        due_ms: 0,
         queued_ms: 0,
     };
     if from.is_empty() {

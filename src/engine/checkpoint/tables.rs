@@ -11,7 +11,6 @@ use crate::engine::cells::{self, Cell, SEQUENCES};
 use crate::engine::checkpoint::CheckpointError;
 use crate::engine::checkpoint::bytes::{Reader, put_len, put_text};
 use crate::engine::class::{Class, ClassField};
-use crate::engine::known::{self, Kind};
 use crate::engine::past;
 use crate::engine::record::Record;
 
@@ -234,9 +233,7 @@ impl Translation {
         if self.are_groups_same {
             return;
         }
-        known::rekey(record, Kind::MccGroup, |code| {
-            self.group(i64::from(code)).map(u32::from)
-        });
+        record.recode_groups(|code| self.group(i64::from(code)).map(u32::from));
         past::reclass(record, |class| self.class(class));
         let challenges = record.cold.iter_mut().flat_map(|cold| &mut cold.challenges);
         for purchase in challenges.filter_map(|challenge| challenge.purchase.as_mut()) {

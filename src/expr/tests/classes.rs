@@ -1,4 +1,4 @@
-//! Guards and class sets, against all values of all classes and a generator of conditions.
+//! Guards, outlooks and class sets, against all values of all classes and a generator of conditions.
 //!
 //! What the conditions mean is taken from evaluation, which is tested elsewhere.
 
@@ -47,8 +47,15 @@ fn passes(tests: &[(Slot, u64)], codes: &[(Slot, u32)]) -> bool {
     })
 }
 
-/// What guards and class sets promise, for one expression over classes alone.
-fn check(source: &str, classes: &[(Table, Vec<(Slot, u32)>)]) -> bool {
+fn glance(told: &dyn Fn(Slot) -> Option<Told>) -> Glance<'_> {
+    Glance {
+        told,
+        misses: &|_, _| false,
+    }
+}
+
+/// What guards, outlooks and class sets promise, for one expression over classes alone.
+fn check(source: &str, classes: &[(Table, Vec<(Slot, u32)>)], dice: &mut Dice) -> bool {
     let program = program(source);
     let guards = program.guards();
     assert!(guards.is_sorted(), "{source}");
@@ -67,6 +74,28 @@ fn check(source: &str, classes: &[(Table, Vec<(Slot, u32)>)]) -> bool {
                 answer,
                 Some(false),
                 "{source}: guards {guards:?} refuse {codes:?}"
+            );
+        }
+        // Of each slot all is told, or more than its code, or nothing.
+        let told: Vec<(Slot, Option<Told>)> = codes
+            .iter()
+            .map(|(slot, code)| {
+                let more = dice.below(16);
+                let told = [Some(0), Some(more), None][usize::try_from(dice.below(3)).unwrap()];
+                (*slot, told.map(|more| Told::Codes(1 << code | more)))
+            })
+            .collect();
+        let given = |slot: Slot| told.iter().find(|(known, _)| *known == slot)?.1;
+        assert!(
+            program.outlook(glance(&given)).allows(answer),
+            "{source}: {answer:?} of {codes:?} is ruled out by {told:?}"
+        );
+        let halves = program.halves(&|slot| given(slot).is_some());
+        if halves.settled(glance(&given)).is_true() {
+            assert_eq!(
+                halves.rest(&mut table.clone()),
+                answer,
+                "{source}: {codes:?}"
             );
         }
         if let Some(sets) = &sets {
@@ -149,15 +178,94 @@ impl Dice {
 }
 
 #[test]
-fn guards_and_class_sets_agree_with_evaluation_over_all_classes() {
+fn guards_outlooks_and_class_sets_agree_with_evaluation_over_all_classes() {
     let classes = every_class();
     assert_eq!(classes.len(), 3 * 3 * 4 * 4 * 3);
-    let mut dice = Dice(11);
+    let (mut dice, mut told) = (Dice(11), Dice(12));
     let mut given = 0_u32;
     for round in 0..1500 {
-        given += u32::from(check(&dice.condition(round % 4), &classes));
+        given += u32::from(check(&dice.condition(round % 4), &classes, &mut told));
     }
     assert!(given > 700, "class sets were given only {given} times");
+}
+
+#[test]
+fn an_outlook_is_false_only_where_nothing_else_can_come() {
+    let channel = |code: u32| (slot("channel"), Told::Codes(1 << code));
+    let amount = |low, high| (slot("amount"), Told::Within(low, high));
+    let unknown = (slot("amount"), Told::Codes(1));
+    for (source, told, is_false) in [
+        ("channel == 'pos' && amount > 5", vec![channel(1)], true),
+        ("channel == 'pos' && amount > 5", vec![channel(2)], false),
+        ("channel == 'pos' && amount > 5", vec![channel(0)], false),
+        ("channel == 'pos' || amount > 5", vec![channel(1)], false),
+        (
+            "channel == 'pos' || amount > 5",
+            vec![channel(1), amount(0, 5)],
+            true,
+        ),
+        ("amount > 5 && on_file", vec![amount(0, 5)], true),
+        ("amount > 5 && flag", vec![amount(0, 6)], false),
+        ("amount == 5 && flag", vec![amount(0, 9)], false),
+        ("amount == 5 && flag", vec![amount(6, 9)], true),
+        ("amount > 5 && flag", vec![unknown], false),
+        ("has(amount) && flag", vec![unknown], true),
+        ("has(amount) && flag", vec![amount(0, 9)], false),
+        ("channel == last_channel", vec![channel(1)], false),
+        (
+            "in_list(channel, 'risky-countries')",
+            vec![channel(1)],
+            false,
+        ),
+    ] {
+        let given = |slot: Slot| {
+            let known = told.iter().find(|(known, _)| *known == slot);
+            known.map(|(_, told)| *told)
+        };
+        let outlook = program(source).outlook(glance(&given));
+        assert_eq!(outlook.is_false(), is_false, "{source} {told:?}");
+        assert!(!outlook.is_true(), "{source} {told:?}");
+    }
+}
+
+#[test]
+fn a_list_that_is_known_to_miss_makes_its_test_false() {
+    let program = program("flag || in_list(channel, 'risky-countries')");
+    let no_flag = |at: Slot| (at == slot("flag")).then_some(Told::Codes(1 << 1));
+    let look = |misses: bool| {
+        let outlook = program.outlook(Glance {
+            told: &no_flag,
+            misses: &|_, at| misses && at == slot("channel"),
+        });
+        [Some(true), Some(false), None].map(|answer| outlook.allows(answer))
+    };
+    assert_eq!(look(true), [false, true, false]);
+    assert_eq!(look(false), [true, true, true]);
+    let listed = program.listings();
+    assert_eq!(
+        listed.iter().map(|(_, at)| *at).collect::<Vec<_>>(),
+        [slot("channel")]
+    );
+}
+
+#[test]
+fn only_the_rest_of_a_condition_is_read_where_half_is_settled() {
+    let program = program("channel == 'pos' && (flag || channel == 'atm') && amount > 5");
+    let is_settled = |at: Slot| at == slot("channel");
+    let halves = program.halves(&is_settled);
+    assert!(
+        halves
+            .settled(glance(&|_| Some(Told::Codes(1 << 2))))
+            .is_true()
+    );
+    assert!(
+        halves
+            .settled(glance(&|_| Some(Told::Codes(1 << 3))))
+            .is_false()
+    );
+    let mut table = Table::of(&[("flag", Given::Bool(true)), ("amount", Given::Int(9))]);
+    assert_eq!(halves.rest(&mut table), Some(true));
+    assert_eq!(program.cuts(slot("amount")), [5, 6]);
 }
 
 #[test]
