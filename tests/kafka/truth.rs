@@ -265,7 +265,7 @@ impl Reader {
         if let Some(decision) = &self.outcome.decision {
             self.line.clear();
             let version = &self.engine.prepared().version;
-            encode::decision(&mut self.line, &self.event, decision, version, position);
+            encode::decision(&mut self.line, &self.event, decision, version, &position);
             put(&mut expected.decisions, &key, &self.line);
         }
         let effects = std::mem::take(&mut self.outcome.effects);
