@@ -495,7 +495,10 @@ impl<'m> Desk<'m> {
         for (partition, owned) in &mut self.owned {
             let settled = owned.trail.settled();
             // A restored tail is behind what an earlier life has committed.
-            if settled > owned.sent && Some(settled) > self.committed.of(*partition) {
+            // Whether an asynchronous commit was accepted is heard at the next poll; the last one does
+            // not wait for that.
+            let unsaid = settled > owned.sent || matches!(mode, CommitMode::Sync);
+            if unsaid && Some(settled) > self.committed.of(*partition) {
                 owned.sent = settled;
                 new.push((*partition, settled));
                 if let Err(error) =
