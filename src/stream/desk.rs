@@ -385,6 +385,7 @@ impl<'m> Desk<'m> {
         if let Some(watch) = self.rebalance.take() {
             let metrics = &self.needs.metrics;
             let ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+            metrics.restore_ms.store(ms, Ordering::Relaxed);
             metrics.rebalance_ms.store(ms, Ordering::Relaxed);
             metrics.rebalances.fetch_add(1, Ordering::Relaxed);
             tracing::info!(partitions = self.owned.len(), ms, "partitions are assigned");

@@ -20,10 +20,12 @@ use varsel::config::{Config, Place};
 use varsel::engine::prepared::Prepared;
 use varsel::geo::Geo;
 use varsel::live::{self, Parts, Signals};
+use varsel::replay::topic::Topics;
 use varsel::replay::{Options, run};
 use varsel::rulebook;
 use varsel::stream::StreamError;
 use varsel::stream::embedded::Embedded;
+use varsel::stream::range::Bound;
 use varsel::stream::reader::Reader;
 use varsel::stream::send::{Parcel, Sender};
 use varsel::stream::tickets::Ticket;
@@ -178,6 +180,13 @@ impl Bank {
         })
     }
 
+    /// The digest of that replay.
+    fn digest(&self) -> String {
+        let text = fs::read_to_string(self.dir.path().join("out/report.json")).unwrap();
+        let report: Value = serde_json::from_str(&text).unwrap();
+        report["digest"].as_str().unwrap().to_owned()
+    }
+
     /// What the monitor gave, in the same order.
     fn given(&self) -> [Vec<String>; 3] {
         let topics = &self.config.topics;
@@ -282,6 +291,57 @@ fn prefix_a_monitor_stopped_and_started_gives_what_one_that_never_stopped_gives(
         monitor.stop();
     }
     assert_eq!(bank.given(), bank.replayed(&lines));
+}
+
+/// What a replay of topics gives: its lines in the order alerts, holds, decisions, and its digest.
+fn replayed_topics(bank: &Bank, names: &[String]) -> ([Vec<String>; 3], String) {
+    let out = bank.dir.path().join("topics");
+    let options = Options {
+        inputs: Vec::new(),
+        topics: Some(Topics {
+            config: Arc::clone(&bank.config),
+            names: names.to_vec(),
+            from: Bound::Open,
+            to: Bound::Open,
+            with_books: true,
+        }),
+        out: out.clone(),
+        shards: 2,
+        batch: 64,
+        stop_after: None,
+        checkpoint: None,
+        resume: None,
+    };
+    let starter = Arc::new(Prepared::new(rulebook::embedded().unwrap().book));
+    let report = run(
+        &options,
+        &starter,
+        &Geo::embedded().unwrap(),
+        &mut |_, _| {},
+    )
+    .unwrap();
+    let lines = ["alerts.jsonl", "holds.jsonl", "decisions.jsonl"].map(|name| {
+        let text = fs::read_to_string(out.join(name)).unwrap();
+        sorted(text.lines().map(str::to_owned).collect())
+    });
+    (lines, report.digest)
+}
+
+#[test]
+fn prefix_a_replay_of_the_sources_or_of_the_log_gives_what_the_monitor_gave() {
+    let lines = town("topics", 11, 800, 9);
+    let mut bank = Bank::new();
+    bank.feed(&lines);
+    let monitor = bank.start();
+    monitor.until(bank.sent);
+    monitor.stop();
+    let given = bank.given();
+    let files = bank.replayed(&lines);
+    let (of_sources, digest) = replayed_topics(&bank, &bank.config.topics.sources);
+    assert_eq!(of_sources, files, "the sources");
+    assert_eq!(digest, bank.digest(), "the very digest of the files");
+    let (of_log, _) = replayed_topics(&bank, std::slice::from_ref(&bank.config.topics.log));
+    assert_eq!(of_log, given, "the log");
 }
 
 #[test]
