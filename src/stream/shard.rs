@@ -70,6 +70,8 @@ pub struct Bench {
 struct Slot {
     event: Event,
     what: What,
+    /// Whether it has a `traceparent` to pass on.
+    traced: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -306,6 +308,7 @@ impl Shard {
     ) -> Result<(), StreamError> {
         let told = records::told(message);
         let value = message.payload().unwrap_or_default();
+        slot.traced = told.trace.is_some();
         slot.what = match told.kind {
             Kind::Event if !self.is_new(&told, &bench.names.dead_letters) => {
                 bench.tally.repeats += 1;
@@ -392,7 +395,7 @@ impl Shard {
             What::Event => {
                 let mut outcome = std::mem::take(&mut bench.outcome);
                 self.engine.apply(&slot.event, &mut outcome);
-                let done = self.perform(message, &slot.event, &outcome, perform, bench, ticket);
+                let done = self.perform(message, slot, &outcome, perform, bench, ticket);
                 bench.outcome = outcome;
                 done
             }
@@ -403,12 +406,13 @@ impl Shard {
     fn perform(
         &self,
         message: &BorrowedMessage<'_>,
-        event: &Event,
+        slot: &Slot,
         outcome: &Outcome,
         perform: bool,
         bench: &mut Bench,
         ticket: &Arc<Ticket>,
     ) -> Result<(), StreamError> {
+        let event = &slot.event;
         let tally = &mut bench.tally;
         tally.unknown_codes += u64::from(event.unknown_codes.count());
         if outcome.applied == Applied::Duplicate {
@@ -418,11 +422,9 @@ impl Shard {
         tally.applied += 1;
         tally.late += u64::from(outcome.late);
         tally.newest_ms = tally.newest_ms.max(event.at.ms);
-        let trace = if perform {
-            records::trace(message)
-        } else {
-            None
-        };
+        let trace = (perform && slot.traced)
+            .then(|| records::trace(message))
+            .flatten();
         if let Some(decision) = &outcome.decision {
             let place = match decision.action {
                 Advice::Allow => 0,
