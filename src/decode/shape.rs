@@ -225,8 +225,25 @@ impl Shapes {
         });
     }
 
+    /// Whether every value is of a kind that a step can stand for: a record with another one, such
+    /// as an `acct_info`, would be learned in vain each time.
+    fn can_be_learned(order: &[Field], tokens: &[Token]) -> bool {
+        order.iter().all(|field| {
+            tokens
+                .get(field.index())
+                .is_some_and(|token| match token.kind {
+                    Kind::Text | Kind::Integer | Kind::Null => true,
+                    Kind::Object => matches!(field, Field::Merchant | Field::Subject),
+                    Kind::Array | Kind::Float | Kind::Bool | Kind::Unescaped => false,
+                })
+        })
+    }
+
     /// Pieces learned before one that cannot be are true all the same.
     fn learn_in_order(&mut self, text: &str, order: &[Field], tokens: &[Token]) -> Option<()> {
+        if !Self::can_be_learned(order, tokens) {
+            return None;
+        }
         let (mut at, mut row, mut opens) = (0, 0, None);
         let mut after = node(0, None);
         for field in order {
