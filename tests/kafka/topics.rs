@@ -6,6 +6,7 @@ use crate::wait::done;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::time::Duration;
 
@@ -33,7 +34,12 @@ impl Topics {
         let topic = settings
             .iter()
             .fold(topic, |t, (key, value)| t.set(key, value));
-        let made = done(self.admin.create_topics([&topic], &options())).unwrap();
+        // A broker that has just started may not count itself as one to put replicas on yet.
+        let waits = Err((name.to_owned(), RDKafkaErrorCode::InvalidReplicationFactor));
+        let made = crate::wait::until("a broker takes a new topic", LIMIT, || {
+            let made = done(self.admin.create_topics([&topic], &options())).unwrap();
+            (made[0] != waits).then_some(made)
+        });
         assert!(made.iter().all(Result::is_ok), "{made:?}");
         // Metadata trails behind the controller's answer.
         crate::wait::until("a topic just made is known", LIMIT, || {
