@@ -189,7 +189,13 @@ fn told(
 ) -> io::Result<()> {
     let mut text = Vec::new();
     if let Some(decision) = &outcome.decision {
-        encode::decision(&mut text, event, decision, ruleset, &line_number.to_string());
+        encode::decision(
+            &mut text,
+            event,
+            decision,
+            ruleset,
+            &line_number.to_string(),
+        );
     }
     for effect in &outcome.effects {
         match effect {
