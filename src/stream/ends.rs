@@ -1,4 +1,5 @@
 //! Where topics begin and end, asked on a thread of its own: a slow broker must not stall a poll.
+//! What is answered is a second old, which is enough for lag and for whom a merge must wait.
 
 use crate::clock::Stopwatch;
 use crate::config::Config;

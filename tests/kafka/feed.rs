@@ -1,4 +1,5 @@
 //! The bank: puts records onto topics, keyed as banks do, and knows that each one arrived.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use crate::lines::Line;
 use rdkafka::ClientConfig;

@@ -1,4 +1,5 @@
 //! The suite's own ground: what the other tests stand on, tried without the monitor.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use crate::lines;
 use crate::scene::{BANK_PARTITIONS, Scene};

@@ -1,4 +1,5 @@
 //! The manners of a service: ready when it is, what it counts, how it ends, each role alone.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use crate::lines;
 use crate::scene::{PARTITIONS, Scene};

@@ -1,4 +1,5 @@
 //! Several instances in one group: coming, going, frozen, started twice by mistake, and known to each other.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use crate::feed::paced;
 use crate::lines;

@@ -1,4 +1,5 @@
 //! More than it can take: a backlog of hours, a sink that holds back, one cardholder with a fifth of all traffic.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use crate::lines::{self, Line};
 use crate::scene::Scene;

@@ -3,6 +3,7 @@
 
 use crate::feed::paced;
 use crate::lines;
+use crate::monitor::Monitor;
 use crate::scene::{PARTITIONS, Scene};
 use crate::wait::until;
 use serde_json::Value;
@@ -73,6 +74,26 @@ fn misnamed(scene: &Scene) -> (usize, usize, usize) {
     (wrong, named.len(), decisions.len())
 }
 
+/// One reload of the storm, and what it was counted as; every third book is bad.
+fn reload(monitor: &mut Monitor, rules: &Path, number: usize) {
+    let bad = rules.join("zz-bad.yaml");
+    let refused = number.is_multiple_of(3);
+    if refused {
+        std::fs::write(&bad, "rules:\n  - id: broken\n    when: ammount >\n").unwrap();
+    } else {
+        change(rules, number);
+    }
+    let result = if refused { "refused" } else { "accepted" };
+    let before = monitor.metric("varsel_rulebook_reloads_total", result);
+    monitor.hang_up();
+    until("the reload is counted", Duration::from_secs(20), || {
+        (monitor.metric("varsel_rulebook_reloads_total", result) > before).then_some(())
+    });
+    if refused {
+        std::fs::remove_file(&bad).unwrap();
+    }
+}
+
 #[test]
 fn a_storm_of_reloads_with_every_third_bad_costs_no_event_and_leaves_no_doubt_which_book_decided() {
     let mut scene = Scene::new("reload");
@@ -91,23 +112,8 @@ fn a_storm_of_reloads_with_every_third_bad_costs_no_event_and_leaves_no_doubt_wh
             feed.flush();
             sent
         });
-        let bad = rules.join("zz-bad.yaml");
         for number in 1..=RELOADS {
-            let refused = number.is_multiple_of(3);
-            if refused {
-                std::fs::write(&bad, "rules:\n  - id: broken\n    when: ammount >\n").unwrap();
-            } else {
-                change(&rules, number);
-            }
-            let result = if refused { "refused" } else { "accepted" };
-            let before = monitor.metric("varsel_rulebook_reloads_total", result);
-            monitor.hang_up();
-            until("the reload is counted", Duration::from_secs(20), || {
-                (monitor.metric("varsel_rulebook_reloads_total", result) > before).then_some(())
-            });
-            if refused {
-                std::fs::remove_file(&bad).unwrap();
-            }
+            reload(&mut monitor, &rules, number);
         }
         stop.store(true, Ordering::Relaxed);
         bank.join().unwrap();

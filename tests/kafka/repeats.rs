@@ -1,4 +1,5 @@
 //! The bank sends things twice, late, and in another order; cards are known by names that come by another topic.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use crate::lines::{self, Line};
 use crate::population::Dice;

@@ -1,4 +1,5 @@
 //! What a test counted, for the table at the end of `tests/kafka/run`.
+//! What each must show stands in `truth.rs`; how monitor and broker are driven, in files of their own.
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
