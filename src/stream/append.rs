@@ -20,7 +20,7 @@ use crate::stream::tickets::Ticket;
 use crate::telemetry::{Metrics, Readiness};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
@@ -68,8 +68,6 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
-    /// Set when a commit was refused: what it said must be said again.
-    pub commit_failed: AtomicBool,
     /// Set when nobody will carry out changes any more.
     pub closing: AtomicBool,
     troubles: Troubles,
@@ -120,13 +118,6 @@ impl ConsumerContext for Ear {
         };
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push_back(change);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            self.commit_failed.store(true, Ordering::Relaxed);
-            tracing::warn!(%error, "a commit was refused; it will be tried again");
-        }
     }
 }
 

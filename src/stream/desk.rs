@@ -30,6 +30,8 @@ pub const BATCH: usize = 256;
 const POLL: Duration = Duration::from_millis(5);
 /// How often is committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// How often what was committed is committed once more.
+const COMMIT_AGAIN: Duration = Duration::from_secs(5);
 /// How often the log's ends and partitions are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A broker that acknowledges nothing for so long is told in the readiness.
@@ -74,6 +76,7 @@ pub struct Desk<'m> {
     ends: &'m Ends,
     topic: &'m str,
     commits: Stopwatch,
+    again: Stopwatch,
     look: Stopwatch,
     rebalance: Option<Stopwatch>,
     paused: bool,
@@ -113,6 +116,7 @@ impl<'m> Desk<'m> {
             ends,
             topic: &needs.config.topics.log,
             commits: Stopwatch::start(),
+            again: Stopwatch::start(),
             look: Stopwatch::start(),
             rebalance: None,
             paused: false,
@@ -481,12 +485,9 @@ impl<'m> Desk<'m> {
     }
 
     fn commit(&mut self, mode: CommitMode) {
-        if self
-            .consumer
-            .context()
-            .commit_failed
-            .swap(false, Ordering::Relaxed)
-        {
+        // An asynchronous commit that failed is not told: now and then all is said again.
+        if self.again.elapsed() > COMMIT_AGAIN {
+            self.again = Stopwatch::start();
             for owned in self.owned.values_mut() {
                 owned.sent = -1;
             }
@@ -496,8 +497,7 @@ impl<'m> Desk<'m> {
         for (partition, owned) in &mut self.owned {
             let settled = owned.trail.settled();
             // A restored tail is behind what an earlier life has committed.
-            // Whether an asynchronous commit was accepted is heard at the next poll; the last one does
-            // not wait for that.
+            // Whether an asynchronous commit was accepted is not told; the last one is made sure of.
             let unsaid = settled > owned.sent || matches!(mode, CommitMode::Sync);
             if unsaid && Some(settled) > self.committed.of(*partition) {
                 owned.sent = settled;

@@ -39,6 +39,8 @@ const LANE: usize = 4_096;
 const POLL: Duration = Duration::from_millis(5);
 /// How often is committed, and other instances' bindings are read.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// How often what was committed is committed once more.
+const COMMIT_AGAIN: Duration = Duration::from_secs(5);
 /// How often the ends of the sources are asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a lane that should have records and has none may hold up the others.
@@ -68,6 +70,7 @@ pub struct Gate<'m> {
     #[expect(clippy::vec_box, reason = "the boxes go out into lanes and come back")]
     spare: Vec<Box<Event>>,
     commits: Stopwatch,
+    again: Stopwatch,
     look: Stopwatch,
     patience: Stopwatch,
     paused: BTreeSet<Lane>,
@@ -96,6 +99,7 @@ impl<'m> Gate<'m> {
             decoder: Decoder::default(),
             spare: Vec::new(),
             commits: Stopwatch::start(),
+            again: Stopwatch::start(),
             look: Stopwatch::start(),
             patience: Stopwatch::start(),
             paused: BTreeSet::new(),
@@ -369,12 +373,9 @@ impl<'m> Gate<'m> {
     }
 
     fn commit(&mut self, mode: CommitMode) {
-        if self
-            .consumer
-            .context()
-            .commit_failed
-            .swap(false, Ordering::Relaxed)
-        {
+        // An asynchronous commit that failed is not told: now and then all is said again.
+        if self.again.elapsed() > COMMIT_AGAIN || matches!(mode, CommitMode::Sync) {
+            self.again = Stopwatch::start();
             self.sent.clear();
         }
         let mut list = TopicPartitionList::new();

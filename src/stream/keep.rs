@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How often a waiting snapshot is looked after.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long after a refusal the vault is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// A snapshot whose offset is not committed by then is dropped: its partition has moved away.
@@ -52,9 +52,11 @@ impl Committed {
     }
 }
 
-/// Publishes snapshots until no more come.
+/// Publishes snapshots until no more come. `ask` tells what the group has committed of a partition:
+/// the client does not say which asynchronous commits were accepted, the broker does.
 pub fn keep(
     snapshots: &Receiver<Snapshot>,
+    ask: impl Fn(i32) -> Option<i64>,
     vault: &Vault,
     committed: &Committed,
     metrics: &Metrics,
@@ -62,16 +64,19 @@ pub fn keep(
 ) {
     while let Ok(snapshot) = snapshots.recv() {
         let watch = Stopwatch::start();
-        while committed.of(snapshot.partition) < Some(snapshot.next) {
+        let wanted = Some(snapshot.next);
+        while committed.of(snapshot.partition) < wanted {
             if watch.elapsed() > STALE || committed.over.load(Ordering::Relaxed) {
                 break;
             }
             std::thread::sleep(LOOK);
+            if let Some(offset) = ask(snapshot.partition) {
+                committed.set(snapshot.partition, offset);
+            }
         }
-        if committed.of(snapshot.partition) < Some(snapshot.next) {
-            continue;
+        if committed.of(snapshot.partition) >= wanted {
+            publish(snapshot, vault, committed, metrics, readiness);
         }
-        publish(snapshot, vault, committed, metrics, readiness);
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::config::Config;
 use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
-use crate::stream::client::{self, Troubles};
+use crate::stream::client::{self, ASK, Troubles};
 use crate::stream::desk::{BATCH, Desk};
 use crate::stream::ends::Ends;
 use crate::stream::hand::{Ground, Hand, Said, Snapshot, Task};
@@ -19,10 +19,10 @@ use crate::stream::vault::Vault;
 use crate::telemetry::{Metrics, Readiness};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, TopicPartitionList};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -63,8 +63,6 @@ pub enum Change {
 #[derive(Debug, Default)]
 pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
-    /// Set when a commit was refused: what it said must be said again.
-    pub commit_failed: AtomicBool,
     /// Set when nobody will carry out changes any more.
     pub closing: AtomicBool,
     /// What is committed.
@@ -115,22 +113,6 @@ impl ConsumerContext for Ear {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push_back(change);
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) => {
-                for element in offsets.elements() {
-                    if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
-                        self.committed.set(element.partition(), offset);
-                    }
-                }
-            }
-            Err(error) => {
-                self.commit_failed.store(true, Ordering::Relaxed);
-                tracing::warn!(%error, "a commit was refused; it will be tried again");
-            }
-        }
-    }
 }
 
 /// Scores until told to stop.
@@ -162,13 +144,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         snapshots,
     };
     let ends = Ends::default();
-    let names = Arc::new(Names {
-        log: config.topics.log.clone(),
-        decisions: config.topics.decisions.clone(),
-        alerts: config.topics.alerts.clone(),
-        holds: config.topics.holds.clone(),
-        dead_letters: config.topics.dead_letters.clone(),
-    });
+    let names = Arc::new(Names::of(config));
     std::thread::scope(|scope| {
         let (vault, committed) = (&*vault, &*committed);
         let (metrics, readiness) = (&*needs.metrics, &*needs.readiness);
@@ -176,7 +152,10 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         let ends = &ends;
         scope.spawn(move || watched.watch(&committed.over));
         scope.spawn(move || ends.watch(config, &committed.over));
-        scope.spawn(move || keep(&to_keep, vault, committed, metrics, readiness));
+        let asked = &consumer;
+        let topic = &config.topics.log;
+        let ask = move |partition| committed_of(asked, topic, partition);
+        scope.spawn(move || keep(&to_keep, ask, vault, committed, metrics, readiness));
         let ground = ground;
         let result = std::thread::scope(|inner| {
             let (say, said) = sync_channel(WAITING);
@@ -206,6 +185,15 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         drop(ground);
         result
     })
+}
+
+/// What the group has committed of a partition; nothing where the broker does not say.
+fn committed_of(consumer: &BaseConsumer<Ear>, topic: &str, partition: i32) -> Option<i64> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    let answer = consumer.committed_offsets(list, ASK).ok()?;
+    let offset = answer.find_partition(topic, partition)?.offset();
+    offset.to_raw().filter(|offset| *offset >= 0)
 }
 
 /// The way to one hand.

@@ -4,6 +4,7 @@
 //! how far it came, what it has seen of each source, and from which offset on effects are to be
 //! performed: those before were acknowledged in an earlier life (promise `harmless-repeat`).
 
+use crate::config::Config;
 use crate::decode::Decoder;
 use crate::domain::codes::Advice;
 use crate::domain::event::Event;
@@ -40,6 +41,20 @@ pub struct Names {
     pub holds: String,
     /// Dead letters.
     pub dead_letters: String,
+}
+
+impl Names {
+    /// As configured.
+    pub fn of(config: &Config) -> Self {
+        let topics = &config.topics;
+        Self {
+            log: topics.log.clone(),
+            decisions: topics.decisions.clone(),
+            alerts: topics.alerts.clone(),
+            holds: topics.holds.clone(),
+            dead_letters: topics.dead_letters.clone(),
+        }
+    }
 }
 
 /// What a shard works with; one for each thread.
