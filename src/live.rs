@@ -63,10 +63,8 @@ pub struct Parts {
 /// The fault, with what to do.
 pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     let config = Arc::clone(&parts.config);
-    let (intake, scores) = (
-        config.run.roles.contains(&Role::Intake),
-        config.run.roles.contains(&Role::Score),
-    );
+    let has = |role| config.run.roles.contains(&role);
+    let (intake, scores) = (has(Role::Intake), has(Role::Score));
     parts
         .readiness
         .unmet("started", "the monitor is starting".to_owned());
@@ -100,6 +98,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         ended: &ended,
     };
     let mut threads = Vec::new();
+    not_yet(&parts.readiness, scores, intake);
     if scores {
         threads.push(crew.score(&prepared, served.address().to_string())?);
     }
@@ -128,6 +127,18 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     sender.flush(FLUSH);
     served.stop();
     result.and_then(|()| ends.try_iter().collect())
+}
+
+/// Before the threads begin: ready is only who owns and has restored something.
+fn not_yet(readiness: &Readiness, scores: bool, intake: bool) {
+    let conditions = [
+        ("assigned", scores),
+        ("restored", scores),
+        ("sources", intake),
+    ];
+    for (condition, _) in conditions.iter().filter(|(_, ours)| *ours) {
+        readiness.unmet(condition, "the group has not answered yet");
+    }
 }
 
 fn spawn(

@@ -69,6 +69,8 @@ pub struct Gate<'m> {
     decoder: Decoder,
     #[expect(clippy::vec_box, reason = "the boxes go out into lanes and come back")]
     spare: Vec<Box<Event>>,
+    /// Broker time of the newest record of each topic.
+    newest_ms: BTreeMap<usize, i64>,
     commits: Stopwatch,
     again: Stopwatch,
     look: Stopwatch,
@@ -98,6 +100,7 @@ impl<'m> Gate<'m> {
             sent: BTreeMap::new(),
             decoder: Decoder::default(),
             spare: Vec::new(),
+            newest_ms: BTreeMap::new(),
             commits: Stopwatch::start(),
             again: Stopwatch::start(),
             look: Stopwatch::start(),
@@ -184,6 +187,9 @@ impl<'m> Gate<'m> {
     /// Decodes a record and puts it into its lane.
     fn read(&mut self, message: BorrowedMessage<'m>) {
         let lane = self.lane(message.topic(), message.partition());
+        if let Some(ms) = message.timestamp().to_millis() {
+            self.newest_ms.insert(lane.0, ms);
+        }
         let mut event = self.spare.pop().unwrap_or_default();
         let value = message.payload().unwrap_or_default();
         let read = match self.decoder.decode(value, &mut event) {
@@ -429,6 +435,12 @@ impl<'m> Gate<'m> {
             .iter()
             .map(|(lane, _)| (self.topic(*lane).to_owned(), lane.1));
         self.ends.want(places);
+        let now_ms = clock::now_ms();
+        for (place, newest_ms) in std::mem::take(&mut self.newest_ms) {
+            let age_ms = (now_ms - newest_ms).max(0).unsigned_abs();
+            let topic = self.topic((place, 0));
+            self.needs.metrics.event_age_ms.set(&[topic], age_ms);
+        }
         for (lane, read) in lanes {
             let topic = self.topic(lane);
             if let Some((_, high)) = self.ends.of(topic, lane.1) {

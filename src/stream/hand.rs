@@ -27,6 +27,9 @@ use std::time::Duration;
 /// How long a hand waits for work before it looks whether a snapshot is due.
 const IDLE: Duration = Duration::from_millis(50);
 
+/// How often cardholders are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
 /// A partition to be taken over.
 #[derive(Debug, Clone, Copy)]
 pub struct Taking {
@@ -109,6 +112,7 @@ pub struct Hand<'g> {
     ground: &'g Ground,
     bench: Bench,
     shards: BTreeMap<i32, Owned>,
+    counted: Stopwatch,
 }
 
 #[derive(Debug)]
@@ -126,6 +130,7 @@ impl<'g> Hand<'g> {
             ground,
             bench,
             shards: BTreeMap::new(),
+            counted: Stopwatch::start(),
         }
     }
 
@@ -319,6 +324,16 @@ impl<'g> Hand<'g> {
 
     /// Adds what was counted to the metrics.
     fn count(&mut self) {
+        if self.counted.elapsed() > COUNT_EVERY {
+            self.counted = Stopwatch::start();
+            for (partition, owned) in &self.shards {
+                let known = u64::try_from(owned.shard.engine().slab().len()).unwrap_or(u64::MAX);
+                self.ground
+                    .metrics
+                    .cardholders
+                    .set(&[&partition.to_string()], known);
+            }
+        }
         let tally = std::mem::take(&mut self.bench.tally);
         if tally.records == 0 && tally.gaps == 0 {
             return;

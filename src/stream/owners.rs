@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::send::{Parcel, Sender};
 use crate::stream::tickets::Ticket;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Announces what this instance owns.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Owners {
     instance: String,
     http: String,
     sender: Sender,
+    /// Counts this process's announcements; with `since_ms` it tells a newer one from an older.
+    generation: AtomicU64,
 }
 
 impl Owners {
@@ -27,6 +30,7 @@ impl Owners {
             instance: config.run.instance.clone(),
             http: http.to_owned(),
             sender: sender.clone(),
+            generation: AtomicU64::new(0),
         })
     }
 
@@ -37,6 +41,7 @@ impl Owners {
     pub fn announce(&self, partition: i32, ruleset: &str) -> Result<(), StreamError> {
         let value = serde_json::json!({
             "instance": self.instance,
+            "generation": self.generation.fetch_add(1, Ordering::Relaxed),
             "http": self.http,
             "since_ms": clock::now_ms(),
             "ruleset": ruleset,

@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
-use crate::stream::reader::asked;
+use crate::stream::reader::{asked, is_passing};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -97,6 +97,7 @@ impl Range {
                 }
                 // What is left are marks of transactions, or compacted away.
                 Some(Err(KafkaError::PartitionEOF(_))) => self.next = self.end,
+                Some(Err(error)) if is_passing(&error) => {}
                 Some(Err(source)) => {
                     return Err(StreamError::Client {
                         doing: "read a topic",

@@ -8,6 +8,7 @@ use crate::stream::client::{self, ASK, Ear};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -117,12 +118,34 @@ impl Reader {
                 }
                 Ok(true)
             }
+            // A broker that is away comes back; the client looks for it by itself.
+            Some(Err(error)) if is_passing(&error) => {
+                tracing::debug!(%error, "reading a topic waits");
+                Ok(false)
+            }
             Some(Err(source)) => Err(StreamError::Client {
                 doing: "read a topic",
                 source,
             }),
         }
     }
+}
+
+/// Whether an error says only that the broker is away for now.
+pub(super) fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::BrokerNotAvailable
+        )
+    )
 }
 
 /// A question to a broker that is slow, or that is still electing a leader for a new topic: asked
