@@ -248,7 +248,7 @@ impl Record {
     }
 
     /// Bytes on the heap and in its slot, open matters ([`Cold`]) apart. The heap's part is a whole
-    /// block of the allocator, which keeps no header of its own ([`block_words`]).
+    /// block of the allocator, which keeps no header of its own (`block_words`).
     pub fn bytes_at_rest(&self) -> usize {
         size_of::<Self>() + block_words(self.words.len()) * 4
     }
