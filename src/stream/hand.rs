@@ -192,6 +192,8 @@ impl<'g> Hand<'g> {
             saved,
         };
         self.shards.insert(taking.partition, owned);
+        self.counted = Stopwatch::start();
+        self.cardholders();
         Said::Taken {
             partition: taking.partition,
             wanted,
@@ -322,17 +324,20 @@ impl<'g> Hand<'g> {
         }
     }
 
+    /// Says how many cardholders each shard knows.
+    fn cardholders(&self) {
+        for (partition, owned) in &self.shards {
+            let known = u64::try_from(owned.shard.engine().slab().len()).unwrap_or(u64::MAX);
+            let cells = &self.ground.metrics.cardholders;
+            cells.set(&[&partition.to_string()], known);
+        }
+    }
+
     /// Adds what was counted to the metrics.
     fn count(&mut self) {
         if self.counted.elapsed() > COUNT_EVERY {
             self.counted = Stopwatch::start();
-            for (partition, owned) in &self.shards {
-                let known = u64::try_from(owned.shard.engine().slab().len()).unwrap_or(u64::MAX);
-                self.ground
-                    .metrics
-                    .cardholders
-                    .set(&[&partition.to_string()], known);
-            }
+            self.cardholders();
         }
         let tally = std::mem::take(&mut self.bench.tally);
         if tally.records == 0 && tally.gaps == 0 {
