@@ -121,6 +121,8 @@ struct Owned {
     since: Stopwatch,
     wait: Duration,
     saved: i64,
+    /// Its next offset when it was taken over.
+    taken: i64,
 }
 
 impl<'g> Hand<'g> {
@@ -190,6 +192,7 @@ impl<'g> Hand<'g> {
             since: Stopwatch::start(),
             wait: self.ground.every * share / 16,
             saved,
+            taken: saved,
         };
         self.shards.insert(taking.partition, owned);
         self.counted = Stopwatch::start();
@@ -291,7 +294,8 @@ impl<'g> Hand<'g> {
 
     fn leave(&mut self, partition: i32) -> Said {
         let last = self.shards.remove(&partition).and_then(|owned| {
-            (owned.shard.standing.next > owned.saved).then(|| Snapshot {
+            // What was handed over to be kept may not be published any more: it is made once again.
+            (owned.shard.standing.next > owned.taken).then(|| Snapshot {
                 partition,
                 next: owned.shard.standing.next,
                 bytes: owned.shard.save(),
