@@ -108,7 +108,7 @@ pub fn base(config: &Config) -> Result<ClientConfig, StreamError> {
         .set("group.protocol", "classic")
         .set("log.connection.close", "false")
         .set("reconnect.backoff.ms", "50")
-        .set("reconnect.backoff.max.ms", "2000")
+        .set("reconnect.backoff.max.ms", "500")
         .set("socket.keepalive.enable", "true");
     client.set("security.protocol", kafka.protocol.kafka_name());
     if let Some(file) = &kafka.ca_file {
