@@ -78,7 +78,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             instance: host_name(),
             group: "varsel".to_owned(),
             static_membership: false,
-            session_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(6),
             start: Start::Earliest,
             threads: 2,
             accept_loss: false,

@@ -3,6 +3,7 @@
 //! Options that a promise depends on are set here and cannot be configured away. Connection and
 //! credentials come from the configuration; passwords are read at the last moment.
 
+use crate::clock::Stopwatch;
 use crate::config::{Config, Start};
 use crate::stream::StreamError;
 use rdkafka::ClientContext;
@@ -23,6 +24,9 @@ pub const ASK: Duration = Duration::from_secs(10);
 const RETRIES: usize = 3;
 /// How long after a question without an answer it is asked again.
 const AGAIN: Duration = Duration::from_millis(500);
+/// For how long a broker may say that it knows no such topic: one that comes back says so until it
+/// has caught up with its cluster.
+pub const GONE: Duration = Duration::from_secs(10);
 /// The largest record that we send: a log record is a bank's record of at most 64 KiB; a rule book
 /// or a dead letter may be larger.
 const MAX_RECORD_BYTES: &str = "8388608";
@@ -252,34 +256,50 @@ pub fn partitions(config: &Config) -> Result<BTreeMap<String, usize>, StreamErro
 /// or a coordinator that moves, is no reason to stop.
 ///
 /// # Errors
-/// The last answer, once told to stop; and at once what asking again cannot mend.
+/// The last answer, once told to stop; at once what asking again cannot mend; and that a topic or
+/// partition is unknown, where it is still so after [`GONE`].
 pub fn until_answered<T>(
     doing: &'static str,
     stop: &AtomicBool,
     ask: impl Fn() -> KafkaResult<T>,
 ) -> Result<T, StreamError> {
+    let mut missing: Option<Stopwatch> = None;
     loop {
         let error = match ask() {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let hopeless = matches!(
+        let refused = matches!(
             error.rdkafka_error_code(),
             Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                    | RDKafkaErrorCode::UnknownTopic
-                    | RDKafkaErrorCode::UnknownPartition
-                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                RDKafkaErrorCode::TopicAuthorizationFailed
                     | RDKafkaErrorCode::GroupAuthorizationFailed
                     | RDKafkaErrorCode::Authentication
             )
         );
-        if hopeless || stop.load(Ordering::Relaxed) {
+        if !is_missing(&error) {
+            missing = None;
+        }
+        let gone =
+            is_missing(&error) && missing.get_or_insert_with(Stopwatch::start).elapsed() > GONE;
+        if refused || gone || stop.load(Ordering::Relaxed) {
             return Err(StreamError::client(doing)(error));
         }
         tracing::warn!(%error, "Kafka does not answer now: {doing}");
         std::thread::sleep(AGAIN);
     }
+}
+
+/// Whether the broker says that it knows no such topic or partition.
+pub fn is_missing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+        )
+    )
 }
 
 /// Why no broker answered.

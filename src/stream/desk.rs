@@ -24,8 +24,9 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError, TrySendError};
 use std::time::Duration;
 
-/// Records given to a hand at once, at most.
-pub const BATCH: usize = 256;
+/// Records given to a hand at once, at most. What there is goes as soon as a poll finds no more, so that none waits
+/// for others to come.
+pub const BATCH: usize = 64;
 /// How long a poll waits where nothing is there.
 const POLL: Duration = Duration::from_millis(5);
 /// How often is committed.

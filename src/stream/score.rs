@@ -29,7 +29,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Batches on their way to one hand: enough to keep it busy, few enough to bound memory.
-const WAITING: usize = 16;
+const WAITING: usize = 64;
 
 /// What scoring needs from the rest of the process.
 #[derive(Debug, Clone)]

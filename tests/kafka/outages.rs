@@ -20,8 +20,6 @@ const BACK: Duration = Duration::from_secs(10);
 fn outage(test: &str, away: Duration, take: impl Fn(&Scene), give: impl Fn(&Scene)) {
     let mut scene = Scene::new(test);
     scene.make_bank_topics();
-    // A broker away does not make us somebody else.
-    scene.set_text("run", "session_timeout", "10s");
     scene.make_own_topics();
     let lines = lines::busy(2_000, 21, 120_000, 1);
     let stop = AtomicBool::new(false);
@@ -56,10 +54,22 @@ fn outage(test: &str, away: Duration, take: impl Fn(&Scene), give: impl Fn(&Scen
         );
         let (level, _) = (monitor.resident(), give(&scene));
         let watch = Stopwatch::start();
-        until("the monitor is at work again", BACK * 3, || {
-            monitor.is_ready().then_some(())
+        // What it lacked meanwhile, for whoever reads that it took too long.
+        let mut lacked = Vec::new();
+        let ready = within(BACK * 6, || {
+            let (status, said) = monitor.get("/readyz")?;
+            if lacked.last().is_none_or(|(_, last)| *last != said) {
+                lacked.push((watch.elapsed(), said));
+            }
+            (status == 200).then_some(())
         });
         back = watch.elapsed();
+        if back > BACK {
+            for (after, said) in &lacked {
+                println!("    {test}: {after:?} after the return: {said}");
+            }
+        }
+        assert!(ready.is_some(), "not ready again: {}", monitor.said());
         assert!(
             level < 1 << 30,
             "{level} bytes in memory while the broker was away"

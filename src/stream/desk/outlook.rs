@@ -4,7 +4,7 @@
 use super::{Desk, SILENCE};
 use crate::clock::{self, Stopwatch};
 use crate::stream::StreamError;
-use crate::stream::client::ASK;
+use crate::stream::client::{ASK, is_missing, until_answered};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -119,15 +119,7 @@ impl Desk<'_> {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.out_of_range()
             }
-            Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownTopic
-                | RDKafkaErrorCode::UnknownPartition,
-            ) => Err(StreamError::OtherLog {
-                topic: self.topic.to_owned(),
-                partition: self.owned.keys().next().copied().unwrap_or(0),
-                what: "the topic was removed".to_owned(),
-            }),
+            Some(_) if is_missing(&error) => self.missing(&error),
             Some(RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::Fatal) => {
                 Err(StreamError::Conflict {
                     group: format!("{}-score", self.needs.config.run.group),
@@ -139,6 +131,27 @@ impl Desk<'_> {
                 tracing::warn!(%error, "Kafka");
                 Ok(())
             }
+        }
+    }
+
+    /// The broker says that the log is not there: it is believed once it has said so for a while.
+    fn missing(&self, error: &KafkaError) -> Result<(), StreamError> {
+        tracing::warn!(%error, "Kafka");
+        let partition = self.owned.keys().next().copied().unwrap_or(0);
+        let asked = until_answered(
+            "ask where the log begins and ends",
+            &self.needs.stop,
+            || self.consumer.fetch_watermarks(self.topic, partition, ASK),
+        );
+        match asked {
+            Err(StreamError::Client { source, .. }) if is_missing(&source) => {
+                Err(StreamError::OtherLog {
+                    topic: self.topic.to_owned(),
+                    partition,
+                    what: "the topic was removed".to_owned(),
+                })
+            }
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 
