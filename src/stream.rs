@@ -16,6 +16,7 @@ pub mod hand;
 pub mod keep;
 pub mod letters;
 pub mod merge;
+pub mod outbox;
 pub mod outlet;
 pub mod owners;
 pub mod range;

@@ -6,6 +6,7 @@
 use crate::clock::Stopwatch;
 use crate::config::{Config, Start};
 use crate::stream::StreamError;
+use crate::stream::outbox::ROOM;
 use rdkafka::ClientContext;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
@@ -198,12 +199,13 @@ pub fn producer(config: &Config) -> Result<ClientConfig, StreamError> {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("partitioner", "murmur2_random")
-        .set("linger.ms", "1")
+        .set("linger.ms", "3")
         .set("message.timeout.ms", "0")
         .set("message.max.bytes", MAX_RECORD_BYTES)
         .set(
             "queue.buffering.max.messages",
-            config.bounds.in_flight.to_string(),
+            // The busy topics are bounded before the client; it must have room for the others too.
+            (config.bounds.in_flight + ROOM).to_string(),
         )
         .set("queue.buffering.max.kbytes", "262144")
         .set("batch.num.messages", "10000")

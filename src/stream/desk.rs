@@ -27,6 +27,10 @@ use std::time::Duration;
 /// Records given to a hand at once, at most. What there is goes as soon as a poll finds no more, so that none waits
 /// for others to come.
 pub const BATCH: usize = 64;
+/// How long a hand whose queue is full may take before its partitions are paused.
+const FOLLOW: Duration = Duration::from_millis(200);
+/// How often is looked meanwhile.
+const BREATH: Duration = Duration::from_micros(200);
 /// How long a poll waits where nothing is there.
 const POLL: Duration = Duration::from_millis(5);
 /// How often is committed.
@@ -154,6 +158,7 @@ impl<'m> Desk<'m> {
                     idle = true;
                 }
             }
+            self.wait_for_room();
             if idle || self.commits.elapsed() > COMMIT_EVERY {
                 self.between()?;
             }
@@ -217,6 +222,23 @@ impl<'m> Desk<'m> {
                     Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => break,
                 }
             }
+        }
+    }
+
+    /// Where a hand cannot follow, waits a little before anything is paused: a pause throws away what the
+    /// client has fetched, and what it fetches is bounded anyway.
+    fn wait_for_room(&mut self) {
+        let full = |crew: &[Post<'_>]| crew.iter().any(|post| !post.held.is_empty());
+        if self.paused || !full(&self.crew) {
+            return;
+        }
+        let watch = Stopwatch::start();
+        while full(&self.crew)
+            && watch.elapsed() < FOLLOW
+            && !self.needs.stop.load(Ordering::Relaxed)
+        {
+            std::thread::sleep(BREATH);
+            self.dispatch();
         }
     }
 

@@ -34,7 +34,7 @@ const BATCH: usize = 256;
 /// Records that are read before any is appended, unless there are no more.
 const GULP: usize = 8_192;
 /// A source partition is paused where so many of its records wait, and goes on below a quarter.
-const LANE: usize = 4_096;
+const LANE: usize = 16_384;
 /// How long a poll waits where nothing is there.
 const POLL: Duration = Duration::from_millis(5);
 /// How often is committed, and other instances' bindings are read.
@@ -265,6 +265,7 @@ impl<'m> Gate<'m> {
             self.send(lane, waiting, now_ms, &ticket)?;
         }
         ticket.settle();
+        self.needs.sender.go();
         Ok(())
     }
 

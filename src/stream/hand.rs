@@ -173,6 +173,7 @@ impl<'g> Hand<'g> {
             }
         }
         ticket.settle();
+        self.bench.sender.go();
         let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         self.ground.metrics.batch_size.observe(size);
         done

@@ -4,7 +4,8 @@
 //! is read after a stop comes in the same order as if it had been a file. A lane that is read to
 //! its end holds nobody up: live, records pass in the order of their arrival.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 /// A source partition: place of the topic in the configuration, partition. Ties of `at` go by it.
 pub type Lane = (usize, i32);
@@ -19,16 +20,29 @@ struct Queue<T> {
     end: i64,
 }
 
+impl<T> Queue<T> {
+    /// Whether records are known to be there and none has come.
+    fn is_awaited(&self) -> bool {
+        self.waiting.is_empty() && self.read < self.end
+    }
+}
+
 /// Records of several partitions, each in its own order.
 #[derive(Debug)]
 pub struct Merge<T> {
     lanes: BTreeMap<Lane, Queue<T>>,
+    /// The first record of each lane that has one, the least on top.
+    heads: BinaryHeap<Reverse<(i64, Lane)>>,
+    /// How many lanes are awaited.
+    awaited: usize,
 }
 
 impl<T> Default for Merge<T> {
     fn default() -> Self {
         Self {
             lanes: BTreeMap::new(),
+            heads: BinaryHeap::new(),
+            awaited: 0,
         }
     }
 }
@@ -36,17 +50,22 @@ impl<T> Default for Merge<T> {
 impl<T> Merge<T> {
     /// Adds a lane that is read from `read` on and known to go on to `end`.
     pub fn open(&mut self, lane: Lane, read: i64, end: i64) {
+        self.close(lane);
         let queue = Queue {
             waiting: VecDeque::new(),
             read,
             end,
         };
+        self.awaited += usize::from(queue.is_awaited());
         self.lanes.insert(lane, queue);
     }
 
     /// Drops a lane with what waits in it.
     pub fn close(&mut self, lane: Lane) {
-        self.lanes.remove(&lane);
+        if let Some(queue) = self.lanes.remove(&lane) {
+            self.awaited -= usize::from(queue.is_awaited());
+            self.heads.retain(|Reverse((_, other))| *other != lane);
+        }
     }
 
     /// The lanes, with the offset after the newest record that has come.
@@ -57,13 +76,19 @@ impl<T> Merge<T> {
     /// The broker is known to have records up to `end`.
     pub fn grown(&mut self, lane: Lane, end: i64) {
         if let Some(queue) = self.lanes.get_mut(&lane) {
+            self.awaited -= usize::from(queue.is_awaited());
             queue.end = end;
+            self.awaited += usize::from(queue.is_awaited());
         }
     }
 
     /// A record has come; `at` of a record without a time is the least there is.
     pub fn push(&mut self, lane: Lane, offset: i64, at: i64, record: T) {
         if let Some(queue) = self.lanes.get_mut(&lane) {
+            if queue.waiting.is_empty() {
+                self.awaited -= usize::from(queue.is_awaited());
+                self.heads.push(Reverse((at, lane)));
+            }
             queue.read = offset + 1;
             queue.waiting.push_back((at, record));
         }
@@ -78,22 +103,22 @@ impl<T> Merge<T> {
     pub fn awaited(&self) -> impl Iterator<Item = Lane> {
         self.lanes
             .iter()
-            .filter(|(_, queue)| queue.waiting.is_empty() && queue.read < queue.end)
+            .filter(|(_, queue)| queue.is_awaited())
             .map(|(lane, _)| *lane)
     }
 
     /// The next record, unless a lane must be waited for.
     pub fn pop(&mut self) -> Option<(Lane, T)> {
-        if self.awaited().next().is_some() {
+        if self.awaited > 0 {
             return None;
         }
-        let lane = self
-            .lanes
-            .iter()
-            .filter_map(|(lane, queue)| Some((queue.waiting.front()?.0, *lane)))
-            .min()
-            .map(|(_, lane)| lane)?;
-        let (_, record) = self.lanes.get_mut(&lane)?.waiting.pop_front()?;
+        let Reverse((_, lane)) = self.heads.pop()?;
+        let queue = self.lanes.get_mut(&lane)?;
+        let (_, record) = queue.waiting.pop_front()?;
+        match queue.waiting.front() {
+            Some((at, _)) => self.heads.push(Reverse((*at, lane))),
+            None => self.awaited += usize::from(queue.is_awaited()),
+        }
         Some((lane, record))
     }
 }

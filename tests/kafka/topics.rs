@@ -86,7 +86,12 @@ impl Topics {
     /// First offset and the one after the last, of each partition.
     pub fn bounds(&self, name: &str) -> Vec<(i64, i64)> {
         (0..self.partitions(name))
-            .map(|p| self.looker.fetch_watermarks(name, p, LIMIT).unwrap())
+            .map(|p| {
+                // A broker under load now and then has no leader for a moment.
+                crate::wait::until("a partition says where it begins and ends", LIMIT, || {
+                    self.looker.fetch_watermarks(name, p, LIMIT).ok()
+                })
+            })
             .collect()
     }
 
@@ -117,7 +122,9 @@ impl Topics {
         for partition in 0..self.partitions(name) {
             list.add_partition(name, partition);
         }
-        let list = asker.committed_offsets(list, LIMIT).unwrap();
+        let list = crate::wait::until("the group says what it has committed", LIMIT, || {
+            asker.committed_offsets(list.clone(), LIMIT).ok()
+        });
         list.elements()
             .iter()
             .map(|element| match element.offset() {
