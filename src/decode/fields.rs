@@ -3,11 +3,12 @@
 //! Knows no event type; which fields a type must have stands in `body.rs`.
 
 use super::field::Field;
+use super::moment::Calendar;
 use super::token::{Kind, Token};
 use super::walk::Table;
-use super::{Code, Fault, moment};
+use super::{Code, Fault};
 use crate::domain::country::Country;
-use crate::domain::event::{Event, MAX_ID_CHARS, Span, UnknownCodes};
+use crate::domain::event::{Event, MAX_ID_CHARS, MAX_TEXT_BYTES, Span, UnknownCodes};
 use crate::domain::time::Moment;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -17,11 +18,19 @@ pub(super) const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000_000;
 /// The longest `acct_info` that is kept, in bytes: thrice what all fields of EMV need.
 const MAX_ACCT_INFO_BYTES: usize = 4 * 1024;
 
+/// The longest record that an event keeps whole, in bytes: four times the contract's longest, and
+/// little beside what an event of many long texts keeps anyway.
+const MAX_WHOLE_BYTES: usize = 4 * 1024;
+
 /// The fields of one record, and the event that they become.
 pub(super) struct Fields<'a> {
     pub(super) text: &'a str,
     pub(super) table: &'a Table,
+    pub(super) calendar: &'a mut Calendar,
     pub(super) event: &'a mut Event,
+    /// Whether the event's text is the record's, and then what had escapes: one copy is cheaper
+    /// than one for each field.
+    is_whole: bool,
 }
 
 pub(super) const fn missing(field: Field) -> Fault {
@@ -33,7 +42,7 @@ pub(super) const fn mistyped(field: Field, says: &'static str) -> Fault {
 }
 
 /// Turns an absent field into a fault.
-#[inline]
+#[inline(always)]
 pub(super) fn required<T>(field: Field, value: Option<T>) -> Result<T, Fault> {
     value.ok_or(missing(field))
 }
@@ -65,14 +74,39 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl<'a> Fields<'a> {
-    /// The value of a field; `null` is as good as absent.
+    /// The fields of a record that has been read; a short one becomes the event's text.
     #[inline]
+    pub(super) fn new(
+        text: &'a str,
+        table: &'a Table,
+        calendar: &'a mut Calendar,
+        event: &'a mut Event,
+    ) -> Self {
+        let is_whole = text.len() <= MAX_WHOLE_BYTES;
+        event.text.clear();
+        if is_whole {
+            event.text.push_str(text);
+            if !table.unescaped.is_empty() {
+                event.text.push_str(&table.unescaped);
+            }
+        }
+        Self {
+            text,
+            table,
+            calendar,
+            event,
+            is_whole,
+        }
+    }
+
+    /// The value of a field; `null` is as good as absent.
+    #[inline(always)]
     pub(super) fn token(&self, field: Field) -> Option<Token> {
         let token = self.table.tokens[field.index()];
         (self.table.seen & field.bit() != 0 && token.kind != Kind::Null).then_some(token)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn words(&self, field: Field) -> Result<Option<&'a str>, Fault> {
         let Some(token) = self.token(field) else {
             return Ok(None);
@@ -86,13 +120,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn required_words(&self, field: Field) -> Result<&'a str, Fault> {
         required(field, self.words(field)?)
     }
 
     /// Text that may be empty, where the field is given at all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self, field: Field) -> Result<Span, Fault> {
         match self.words(field)? {
             None => Ok(Span::default()),
@@ -101,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Text that may be absent but not empty.
-    #[inline]
+    #[inline(always)]
     pub(super) fn filled(&mut self, field: Field) -> Result<Option<(Span, &'a str)>, Fault> {
         match self.words(field)? {
             None => Ok(None),
@@ -110,14 +144,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn required_filled(&mut self, field: Field) -> Result<(Span, &'a str), Fault> {
         let filled = self.filled(field)?;
         required(field, filled)
     }
 
     /// An id of an event or of an effect of ours: 1 to 64 characters.
-    #[inline]
+    #[inline(always)]
     pub(super) fn id(&self, field: Field) -> Result<Option<&'a str>, Fault> {
         let Some(id) = self.words(field)? else {
             return Ok(None);
@@ -129,11 +163,31 @@ impl<'a> Fields<'a> {
         Ok(Some(id))
     }
 
-    #[inline]
+    /// Keeps the words of a field in the event.
+    #[inline(always)]
     pub(super) fn keep(&mut self, field: Field, words: &str) -> Result<Span, Fault> {
-        self.event
-            .push_text(words)
-            .ok_or(mistyped(field, "is longer than 512 bytes"))
+        let too_long = mistyped(field, "is longer than 512 bytes");
+        if !self.is_whole {
+            return self.event.push_text(words).ok_or(too_long);
+        }
+        if words.len() > MAX_TEXT_BYTES {
+            return Err(too_long);
+        }
+        self.span(self.table.tokens[field.index()]).ok_or(too_long)
+    }
+
+    /// Where a value stands in an event's text that is the record's.
+    #[inline(always)]
+    fn span(&self, token: Token) -> Option<Span> {
+        let before = if token.kind == Kind::Unescaped {
+            self.text.len()
+        } else {
+            0
+        };
+        Some(Span {
+            start: u16::try_from(before + token.start()).ok()?,
+            len: u16::try_from(token.end() - token.start()).ok()?,
+        })
     }
 
     /// The free `acct_info`, as it stands in the record.
@@ -153,6 +207,9 @@ impl<'a> Fields<'a> {
         if raw.len() > MAX_ACCT_INFO_BYTES {
             return Err(TOO_LONG);
         }
+        if self.is_whole {
+            return self.span(token).ok_or(TOO_LONG);
+        }
         let start = u16::try_from(self.event.text.len()).map_err(|_| TOO_LONG)?;
         let len = u16::try_from(raw.len()).map_err(|_| TOO_LONG)?;
         self.event.text.push_str(raw);
@@ -160,7 +217,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A JSON integer within bounds; `1e3`, `10.0` and `-0` are none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn integer(
         &self,
         field: Field,
@@ -182,7 +239,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn amount(&self, field: Field) -> Result<Option<i64>, Fault> {
         self.integer(
             field,
@@ -191,12 +248,12 @@ impl<'a> Fields<'a> {
         )
     }
 
-    pub(super) fn moment(&self, field: Field) -> Result<Option<Moment>, Fault> {
+    pub(super) fn moment(&mut self, field: Field) -> Result<Option<Moment>, Fault> {
         const SAYS: &str = "must be RFC 3339 with an offset, 1970 to 2099";
         let Some(words) = self.words(field)? else {
             return Ok(None);
         };
-        match moment::parse(words) {
+        match self.calendar.parse(words) {
             Some(moment) => Ok(Some(moment)),
             None => Err(Fault::field(Code::BadTime, field, SAYS)),
         }
@@ -214,7 +271,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A coded word, marked where it is not one that we know.
-    #[inline]
+    #[inline(always)]
     pub(super) fn code<T: Default + PartialEq>(
         &mut self,
         field: Field,
