@@ -139,6 +139,7 @@ impl Fault {
         }
     }
 
+    #[inline(always)]
     const fn field(code: Code, field: Field, says: &'static str) -> Self {
         Self {
             code,

@@ -47,45 +47,55 @@ const ON_ALL: u64 = set(&[
 const fn fields_of(kind: EventType) -> u64 {
     use Field::*;
     match kind {
-        EventType::Authorization => set(&[
-            AmountMinor,
-            Currency,
-            Mcc,
-            Merchant,
-            Channel,
-            Security,
-            ResponseCode,
-            Kind,
-            Original,
-            Eci,
-            AcsTransId,
-            AvailableBalanceMinor,
-            Exemption,
-            ApprovedMinor,
-        ]),
-        EventType::Threeds => set(&[
-            Message,
-            AcsTransId,
-            AmountMinor,
-            Currency,
-            Mcc,
-            Merchant,
-            DeviceChannel,
-            BrowserIp,
-            AcctInfo,
-            TransStatus,
-            TransStatusReason,
-            AuthenticationMethod,
-            Eci,
-            ChallengeCancel,
-            InteractionCounter,
-        ]),
-        EventType::Otp => set(&[Action, AcsTransId, Phone]),
-        EventType::Eid => set(&[Action, Ip, Authenticator, Purpose, AcsTransId, KeyNumber]),
-        EventType::Enrolment => set(&[Action, Channel, Phone, PhoneCountry]),
-        EventType::Card => set(&[Action, HomeCountry, SchemeName, Until, Aliases]),
-        EventType::Disposition => set(&[Subject, Verdict, By, Reason]),
-        EventType::Hold => set(&[Hold, Action, By, Reason]),
+        EventType::Authorization => {
+            const {
+                set(&[
+                    AmountMinor,
+                    Currency,
+                    Mcc,
+                    Merchant,
+                    Channel,
+                    Security,
+                    ResponseCode,
+                    Kind,
+                    Original,
+                    Eci,
+                    AcsTransId,
+                    AvailableBalanceMinor,
+                    Exemption,
+                    ApprovedMinor,
+                ])
+            }
+        }
+        EventType::Threeds => {
+            const {
+                set(&[
+                    Message,
+                    AcsTransId,
+                    AmountMinor,
+                    Currency,
+                    Mcc,
+                    Merchant,
+                    DeviceChannel,
+                    BrowserIp,
+                    AcctInfo,
+                    TransStatus,
+                    TransStatusReason,
+                    AuthenticationMethod,
+                    Eci,
+                    ChallengeCancel,
+                    InteractionCounter,
+                ])
+            }
+        }
+        EventType::Otp => const { set(&[Action, AcsTransId, Phone]) },
+        EventType::Eid => {
+            const { set(&[Action, Ip, Authenticator, Purpose, AcsTransId, KeyNumber]) }
+        }
+        EventType::Enrolment => const { set(&[Action, Channel, Phone, PhoneCountry]) },
+        EventType::Card => const { set(&[Action, HomeCountry, SchemeName, Until, Aliases]) },
+        EventType::Disposition => const { set(&[Subject, Verdict, By, Reason]) },
+        EventType::Hold => const { set(&[Hold, Action, By, Reason]) },
     }
 }
 

@@ -79,16 +79,19 @@ fields! {
 
 impl Field {
     /// The place in tables.
+    #[inline(always)]
     pub(super) const fn index(self) -> usize {
         self as usize
     }
 
     /// The bit in a set of fields.
+    #[inline(always)]
     pub(super) const fn bit(self) -> u64 {
         1 << self.index()
     }
 
     /// True where a JSON number is an amount, which is exempt from the card-number guard.
+    #[inline(always)]
     pub(super) const fn is_amount(self) -> bool {
         const AMOUNTS: u64 = set(&[
             Field::AmountMinor,

@@ -164,29 +164,17 @@ impl Shapes {
                 table.tokens[step.token % TOKENS] = Token::new(start, at, Kind::Text);
                 continue;
             }
-            at = start;
-            let token = match step.next {
-                Next::Text | Next::Word => Token::new(start - step.length, start, Kind::Text),
-                Next::Number => {
-                    at = step.end_of_number(bytes, start)?;
-                    Token::new(start, at, Kind::Integer)
-                }
-                Next::Literal | Next::Part => Token::new(start, start, Kind::Null),
-                Next::Nested => {
-                    let token = nested(text, start - 1, step.token, step.is_amount, table)?;
-                    at = token.end();
-                    counts += u64::from(Look::of(bytes.get(start..at)?).quotes);
-                    token
-                }
-                Next::End => {
-                    // Pieces of different records may follow each other so that a key comes twice.
-                    let values = seen.count_ones() + (met & !OPENED).count_ones();
-                    let expected = u64::from(values) * VALUE + u64::from(look.quotes);
-                    table.close(seen, met, start);
-                    return (start == bytes.len() && counts == expected).then_some(());
-                }
-            };
+            if step.next == Next::End {
+                // Pieces of different records may follow each other so that a key comes twice.
+                let values = seen.count_ones() + (met & !OPENED).count_ones();
+                let expected = u64::from(values) * VALUE + u64::from(look.quotes);
+                table.close(seen, met, start);
+                return (start == bytes.len() && counts == expected).then_some(());
+            }
+            let (token, inner) = step.value(text, start, table)?;
+            counts += u64::from(inner);
             table.tokens[step.token % TOKENS] = token;
+            at = token.end();
         }
     }
 
@@ -460,6 +448,28 @@ impl Step {
     fn is_as(&self, other: &Self) -> bool {
         self.piece == other.piece
             && (self.slot, self.next, self.opens) == (other.slot, other.next, other.opens)
+    }
+
+    /// The value that begins at a place, where it is no text, and how many quotes it has.
+    #[inline(never)]
+    fn value(&self, text: &str, start: usize, table: &mut Table) -> Option<(Token, u32)> {
+        let bytes = text.as_bytes();
+        let token = match self.next {
+            Next::Word => Token::new(start - self.length, start, Kind::Text),
+            Next::Number => {
+                let end = self.end_of_number(bytes, start)?;
+                Token::new(start, end, Kind::Integer)
+            }
+            Next::Nested => {
+                let token = nested(text, start - 1, self.token, self.is_amount, table)?;
+                let inner = Look::of(bytes.get(start..token.end())?);
+                return Some((token, inner.quotes));
+            }
+            Next::Literal | Next::Part | Next::Text | Next::End => {
+                Token::new(start, start, Kind::Null)
+            }
+        };
+        Some((token, 0))
     }
 
     /// The end of a text: where it was the last time if a quote is there, since whether one came

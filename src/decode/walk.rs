@@ -49,6 +49,8 @@ pub(super) struct Table {
     pub(super) tokens: [Token; TOKENS],
     /// Texts that had escapes, resolved, one after another.
     pub(super) unescaped: String,
+    /// Whether the record has neither escapes nor control characters.
+    pub(super) is_plain: bool,
     /// How many keys of the record, its merchant or its subject belong to no field.
     pub(super) unknown: u64,
     /// These keys, where `walk` read the record.
@@ -86,6 +88,7 @@ impl Default for Table {
             seen: 0,
             tokens: [Token::default(); TOKENS],
             unescaped: String::new(),
+            is_plain: false,
             unknown: 0,
             strangers: Vec::new(),
             card_number: false,
@@ -112,6 +115,7 @@ impl Table {
         self.card_number = false;
         self.duplicate = false;
         let look = Look::of(text.as_bytes());
+        self.is_plain = look.is_plain;
         if !look.is_plain {
             return self.walk(text);
         }

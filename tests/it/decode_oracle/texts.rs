@@ -65,5 +65,6 @@ pub fn in_order(event: &Event) -> Event {
         }
     }
     same.text = text;
+    same.plain = 0;
     same
 }
