@@ -305,8 +305,7 @@ impl Engine {
             // What is over must not decide what gives way to the bound.
             drop_dead_cells(record, prepared, clock_ms);
         }
-        let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
-        gave_way += move_sequences(record, prepared, &self.moved, event, clock_ms);
+        let mut gave_way = move_sequences(record, prepared, &self.moved, event, clock_ms);
         gave_way += absorb::absorb(record, prepared, event, &facts, clock_ms);
         record.clock_ms = clock_ms;
         let before = out.effects.len();

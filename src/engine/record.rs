@@ -23,7 +23,7 @@ pub const SEEN_WORDS: usize = 2;
 pub const PAST_WORDS: usize = 6;
 
 /// A section of a record, in the order in which they lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// Cards and their aliases.
     Cards,
@@ -44,11 +44,8 @@ pub enum Section {
 /// How many entries each section has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Bit n: the MCC group of code n has an entry.
-    groups: u16,
-    /// How many bits of it are set: counting them takes a dozen steps, and every section's place
-    /// depends on it.
-    group_entries: u8,
+    /// MCC groups that have an entry: bit n stands for the group of code n.
+    pub groups: u16,
     /// Counters.
     pub cells: u16,
     /// Ids seen.
@@ -64,57 +61,129 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The same, with entries for the MCC groups of these bits (bit n: the group of code n).
-    #[must_use]
-    pub fn with_groups(self, groups: u16) -> Self {
-        let group_entries = u8::try_from(groups.count_ones()).unwrap_or(0);
-        Self {
-            groups,
-            group_entries,
-            ..self
+    /// Words of all sections together.
+    pub fn words(self) -> usize {
+        usize::from(self.cards) * CARD_WORDS
+            + usize::try_from(self.groups.count_ones()).unwrap_or(0)
+            + usize::from(self.countries) * COUNTRY_WORDS
+            + usize::from(self.known) * KNOWN_WORDS
+            + usize::from(self.cells) * CELL_WORDS
+            + usize::from(self.seen) * SEEN_WORDS
+            + usize::from(self.past) * PAST_WORDS
+    }
+}
+
+/// Where each section ends, in words, and so the next begins: every look into a record needs two of
+/// them, and counting entries together each time cost a tenth of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Ends {
+    /// Bit n: the MCC group of code n has an entry.
+    groups_set: u16,
+    cells: u16,
+    seen: u16,
+    past: u16,
+    // Sections before the counters together have at most 183 words.
+    cards: u8,
+    groups: u8,
+    countries: u8,
+    known: u8,
+}
+
+impl Ends {
+    /// Nothing where a section is longer than its bound can make it.
+    fn of(counts: Counts) -> Option<Self> {
+        let cards = usize::from(counts.cards) * CARD_WORDS;
+        let groups = cards + usize::try_from(counts.groups.count_ones()).ok()?;
+        let countries = groups + usize::from(counts.countries) * COUNTRY_WORDS;
+        let known = countries + usize::from(counts.known) * KNOWN_WORDS;
+        let cells = known + usize::from(counts.cells) * CELL_WORDS;
+        let seen = cells + usize::from(counts.seen) * SEEN_WORDS;
+        let past = seen + usize::from(counts.past) * PAST_WORDS;
+        Some(Self {
+            groups_set: counts.groups,
+            cells: u16::try_from(cells).ok()?,
+            seen: u16::try_from(seen).ok()?,
+            past: u16::try_from(past).ok()?,
+            cards: u8::try_from(cards).ok()?,
+            groups: u8::try_from(groups).ok()?,
+            countries: u8::try_from(countries).ok()?,
+            known: u8::try_from(known).ok()?,
+        })
+    }
+
+    #[inline]
+    fn counts(self) -> Counts {
+        let entries = |section, words| self.range(section).len() / words;
+        let few = |section, words| u8::try_from(entries(section, words)).unwrap_or(u8::MAX);
+        let many = |section, words| u16::try_from(entries(section, words)).unwrap_or(u16::MAX);
+        Counts {
+            groups: self.groups_set,
+            cells: many(Section::Cells, CELL_WORDS),
+            seen: many(Section::Seen, SEEN_WORDS),
+            cards: few(Section::Cards, CARD_WORDS),
+            countries: few(Section::Countries, COUNTRY_WORDS),
+            known: few(Section::Known, KNOWN_WORDS),
+            past: few(Section::Past, PAST_WORDS),
         }
     }
 
-    /// Which MCC groups have an entry: bit n stands for the group of code n.
-    pub fn groups(self) -> u16 {
-        self.groups
-    }
-
     /// Words of all sections together.
-    pub fn words(self) -> usize {
-        self.range(Section::Past).end
+    #[inline]
+    fn words(self) -> usize {
+        usize::from(self.past)
     }
 
     /// Where a section lies, in words.
     #[inline]
     fn range(self, section: Section) -> Range<usize> {
-        let cards = usize::from(self.cards) * CARD_WORDS;
-        let groups = cards + usize::from(self.group_entries);
-        let countries = groups + usize::from(self.countries) * COUNTRY_WORDS;
-        let known = countries + usize::from(self.known) * KNOWN_WORDS;
-        let cells = known + usize::from(self.cells) * CELL_WORDS;
-        let seen = cells + usize::from(self.seen) * SEEN_WORDS;
-        let past = seen + usize::from(self.past) * PAST_WORDS;
         match section {
-            Section::Cards => 0..cards,
-            Section::Groups => cards..groups,
-            Section::Countries => groups..countries,
-            Section::Known => countries..known,
-            Section::Cells => known..cells,
-            Section::Seen => cells..seen,
-            Section::Past => seen..past,
+            Section::Cards => 0..usize::from(self.cards),
+            Section::Groups => usize::from(self.cards)..usize::from(self.groups),
+            Section::Countries => usize::from(self.groups)..usize::from(self.countries),
+            Section::Known => usize::from(self.countries)..usize::from(self.known),
+            Section::Cells => usize::from(self.known)..usize::from(self.cells),
+            Section::Seen => usize::from(self.cells)..usize::from(self.seen),
+            Section::Past => usize::from(self.seen)..usize::from(self.past),
+        }
+    }
+
+    /// A section has become longer by so many words, or shorter: its end and all behind it move.
+    #[inline]
+    fn grow(&mut self, section: Section, by: i16) {
+        let ends = [
+            (Section::Cards, &mut self.cards),
+            (Section::Groups, &mut self.groups),
+            (Section::Countries, &mut self.countries),
+            (Section::Known, &mut self.known),
+        ];
+        for (one, end) in ends {
+            if one >= section {
+                // INVARIANT (few-words): the bounds of these sections keep their ends in a byte.
+                *end = u8::try_from(i16::from(*end) + by).unwrap_or(*end);
+            }
+        }
+        let ends = [
+            (Section::Cells, &mut self.cells),
+            (Section::Seen, &mut self.seen),
+            (Section::Past, &mut self.past),
+        ];
+        for (one, end) in ends {
+            if one >= section {
+                *end = end.wrapping_add_signed(by);
+            }
         }
     }
 
     /// How many MCC groups with a lower code have an entry.
     #[inline]
     fn groups_before(self, code: u32) -> usize {
-        let lower = u32::from(self.groups) & ((1_u32 << code.min(u16::BITS)) - 1);
+        let lower = u32::from(self.groups_set) & ((1_u32 << code.min(u16::BITS)) - 1);
         usize::try_from(lower.count_ones()).unwrap_or(0)
     }
 
+    #[inline]
     fn has_group(self, code: u32) -> bool {
-        u32::from(self.groups).checked_shr(code).unwrap_or(0) & 1 == 1
+        u32::from(self.groups_set).checked_shr(code).unwrap_or(0) & 1 == 1
     }
 }
 
@@ -133,8 +202,8 @@ pub struct Record {
     pub habit: Habit,
     /// What is open: challenges, episodes, holds.
     pub cold: Option<Box<Cold>>,
-    counts: Counts,
-    /// All the memory there is; the first [`Counts::words`] of it are in use.
+    ends: Ends,
+    /// All the memory there is; the sections fill its beginning.
     words: Box<[u32]>,
 }
 
@@ -142,7 +211,7 @@ impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
         (self.key, self.clock_ms, self.first_s) == (other.key, other.clock_ms, other.first_s)
             && (self.marks, self.habit, &self.cold) == (other.marks, other.habit, &other.cold)
-            && (self.counts, self.words()) == (other.counts, other.words())
+            && (self.ends, self.words()) == (other.ends, other.words())
     }
 }
 
@@ -208,13 +277,14 @@ impl Record {
     }
 
     /// Entries of each section.
+    #[inline]
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.ends.counts()
     }
 
     /// All the words in use, for checkpoints.
     pub fn words(&self) -> &[u32] {
-        self.words.get(..self.counts.words()).unwrap_or(&[])
+        self.words.get(..self.ends.words()).unwrap_or(&[])
     }
 
     /// The earliest moment at which something open becomes due of itself, in milliseconds; 0 where
@@ -242,9 +312,9 @@ impl Record {
 
     /// Puts a record together again from a checkpoint's parts; nothing where they do not fit.
     pub fn with_words(mut self, counts: Counts, words: Vec<u32>) -> Option<Self> {
-        self.counts = counts;
+        self.ends = Ends::of(counts)?;
         self.words = words.into_boxed_slice();
-        (counts.words() == self.words.len()).then_some(self)
+        (self.ends.words() == self.words.len()).then_some(self)
     }
 
     /// Bytes on the heap and in its slot, open matters ([`Cold`]) apart. The heap's part is a whole
@@ -262,7 +332,7 @@ impl Record {
             ^ u64::from(self.marks.flags)
             ^ u64::from(self.habit.payments)
             ^ u64::from(self.habit.updated_s)
-            ^ u64::from(self.counts.past)
+            ^ u64::from(self.ends.past)
             ^ self
                 .cold
                 .as_ref()
@@ -276,22 +346,22 @@ impl Record {
     /// The words of a section.
     #[inline]
     pub fn section(&self, section: Section) -> &[u32] {
-        self.words.get(self.counts.range(section)).unwrap_or(&[])
+        self.words.get(self.ends.range(section)).unwrap_or(&[])
     }
 
     /// The words of a section, to change entries in place.
     #[inline]
     pub fn section_mut(&mut self, section: Section) -> &mut [u32] {
-        let range = self.counts.range(section);
+        let range = self.ends.range(section);
         self.words.get_mut(range).unwrap_or(&mut [])
     }
 
     /// The entry of an MCC group.
     #[inline]
     pub fn group(&self, code: u32) -> Option<u32> {
-        let index = self.counts.groups_before(code);
+        let index = self.ends.groups_before(code);
         let word = || self.section(Section::Groups).get(index).copied();
-        if self.counts.has_group(code) {
+        if self.ends.has_group(code) {
             word()
         } else {
             None
@@ -304,14 +374,14 @@ impl Record {
         let Some(bit) = 1_u16.checked_shl(code) else {
             return;
         };
-        let index = self.counts.groups_before(code);
-        if self.counts.has_group(code) {
+        let index = self.ends.groups_before(code);
+        if self.ends.has_group(code) {
             if let Some(word) = self.section_mut(Section::Groups).get_mut(index) {
                 *word = change(Some(*word));
             }
         } else {
             self.insert(Section::Groups, index, [change(None)]);
-            self.counts = self.counts.with_groups(self.counts.groups | bit);
+            self.ends.groups_set |= bit;
         }
     }
 
@@ -322,7 +392,7 @@ impl Record {
             .filter_map(|code| Some((code, self.group(code)?)))
             .collect();
         self.remove::<1>(Section::Groups, 0, old.len());
-        self.counts = self.counts.with_groups(0);
+        self.ends.groups_set = 0;
         for (code, word) in old {
             if let Some(code) = recode(code) {
                 self.change_group(code, |_| word);
@@ -330,10 +400,45 @@ impl Record {
         }
     }
 
+    /// Adds an id and an event behind those seen, and lets so many of the oldest ids and of the
+    /// first events go: all in one move, since nearly every event does just this.
+    pub fn renew(
+        &mut self,
+        (ids, id): (usize, [u32; SEEN_WORDS]),
+        (events, event): (usize, [u32; PAST_WORDS]),
+    ) {
+        let seen = self.ends.range(Section::Seen);
+        let past = self.ends.range(Section::Past);
+        let kept_ids = (seen.start + ids * SEEN_WORDS).min(seen.end)..seen.end;
+        let kept_events = (past.start + events * PAST_WORDS).min(past.end)..past.end;
+        let past_at = seen.start + kept_ids.len() + SEEN_WORDS;
+        let used = past_at + kept_events.len() + PAST_WORDS;
+        if used > self.words.len() {
+            self.resize(used);
+        }
+        // The ids move down or not at all, so the events that follow never lie in their way.
+        let words = &mut *self.words;
+        if kept_ids.start > seen.start {
+            words.copy_within(kept_ids, seen.start);
+        }
+        if !kept_events.is_empty() {
+            words.copy_within(kept_events, past_at);
+        }
+        if let Some(place) = words.get_mut(past_at - SEEN_WORDS..past_at) {
+            place.copy_from_slice(&id);
+        }
+        if let Some(place) = words.get_mut(used - PAST_WORDS..used) {
+            place.copy_from_slice(&event);
+        }
+        // INVARIANT (few-words): the bounds of ids and events keep these far below 2^16.
+        self.ends.seen = u16::try_from(past_at).unwrap_or(u16::MAX);
+        self.ends.past = u16::try_from(used).unwrap_or(u16::MAX);
+    }
+
     /// Inserts an entry before the entry at `index` of its section.
     pub fn insert<const N: usize>(&mut self, section: Section, index: usize, entry: [u32; N]) {
-        let used = self.counts.words();
-        let at = (self.counts.range(section).start + index * N).min(used);
+        let used = self.ends.words();
+        let at = (self.ends.range(section).start + index * N).min(used);
         if used + N > self.words.len() {
             self.resize(used + N);
         }
@@ -343,7 +448,7 @@ impl Record {
                 *place = entry;
             }
         }
-        self.recount(section, 1);
+        self.ends.grow(section, i16::try_from(N).unwrap_or(0));
     }
 
     /// Removes `many` entries from the entry at `index` on.
@@ -351,13 +456,14 @@ impl Record {
         if many == 0 {
             return;
         }
-        let used = self.counts.words();
-        let start = self.counts.range(section).start + index * N;
+        let used = self.ends.words();
+        let start = self.ends.range(section).start + index * N;
         let end = (start + many * N).min(used);
         if let Some(tail) = self.words.get_mut(start.min(end)..used) {
             tail.copy_within(end - start.min(end).., 0);
         }
-        self.recount(section, -i32::try_from(many).unwrap_or(i32::MAX));
+        let gone = end - start.min(end);
+        self.ends.grow(section, -i16::try_from(gone).unwrap_or(0));
     }
 
     /// Changes or drops the entries of a section one by one: those for which `keep` is true stay, as
@@ -381,13 +487,13 @@ impl Record {
 
     /// Whether the record holds more memory than it needs.
     pub fn has_slack(&self) -> bool {
-        self.words.len() > block_words(self.counts.words())
+        self.words.len() > block_words(self.ends.words())
     }
 
     /// Gives back memory that the record has not used for a while.
     pub fn shrink(&mut self) {
         if self.has_slack() {
-            self.resize(self.counts.words());
+            self.resize(self.ends.words());
         }
     }
 
@@ -400,20 +506,6 @@ impl Record {
         words.resize(room, 0);
         self.words = words.into_boxed_slice();
     }
-
-    /// Counts entries of a section; the bits of groups are counted where they are set.
-    fn recount(&mut self, section: Section, by: i32) {
-        let counts = &mut self.counts;
-        match section {
-            Section::Cards => counts.cards = moved(counts.cards, by),
-            Section::Groups => {}
-            Section::Countries => counts.countries = moved(counts.countries, by),
-            Section::Known => counts.known = moved(counts.known, by),
-            Section::Cells => counts.cells = moved(counts.cells, by),
-            Section::Seen => counts.seen = moved(counts.seen, by),
-            Section::Past => counts.past = moved(counts.past, by),
-        }
-    }
 }
 
 /// The words of the smallest block of the allocator that has room for so many: multiples of 16 bytes
@@ -425,11 +517,6 @@ fn block_words(words: usize) -> usize {
     }
     let step = 1 << ((words - 1).ilog2() - 2);
     words.next_multiple_of(step)
-}
-
-/// A count moved by some; every section has a bound far below its type's.
-fn moved<T: TryFrom<i32> + Into<i32> + Copy>(count: T, by: i32) -> T {
-    T::try_from(count.into() + by).unwrap_or(count)
 }
 
 /// Whole seconds of a time in milliseconds; times are within [`crate::domain::time::MS_RANGE`].

@@ -47,6 +47,15 @@ pub fn note(record: &mut Record, id: u64, clock_ms: i64) -> bool {
     full
 }
 
+/// How an id is noted where nothing must give way: how many of the oldest go, and the entry that
+/// comes; nothing where the list is full.
+#[inline]
+pub fn renewal(record: &Record, id: u64, clock_ms: i64) -> Option<(usize, [u32; SEEN_WORDS])> {
+    let old = beyond(record, clock_ms);
+    let full = old == 0 && usize::from(record.counts().seen) >= MAX_SEEN;
+    (!full).then(|| (old, entry(id, seconds(clock_ms))))
+}
+
 /// Forgets ids beyond the horizon at `clock_ms`. Must be called before the record's clock moves.
 pub fn prune(record: &mut Record, clock_ms: i64) {
     let old = beyond(record, clock_ms);
@@ -78,7 +87,7 @@ fn entry(id: u64, clock_s: u32) -> [u32; SEEN_WORDS] {
 }
 
 fn age(high: u32, now_s: u32) -> u32 {
-    (now_s % CYCLE_S + CYCLE_S - high % CYCLE_S) % CYCLE_S
+    now_s.wrapping_sub(high) % CYCLE_S
 }
 
 #[cfg(test)]
