@@ -241,15 +241,16 @@ impl Engine {
     pub fn apply(&mut self, event: &Event, out: &mut Outcome) {
         out.applied = Applied::Once;
         out.late = false;
-        out.decision = None;
         out.effects.clear();
         out.hits.clear();
         let slot = self.slab.slot(event.cardholder_fp.0, event.at.ms);
         let Some(record) = self.slab.get(slot) else {
+            out.decision = None;
             return;
         };
         let (clock_ms, late) = self.clock(record, event);
         if seen::contains(record, event.id_fp.0, clock_ms) {
+            out.decision = None;
             self.counters.duplicates += 1;
             out.applied = Applied::Duplicate;
             return;
@@ -288,17 +289,22 @@ impl Engine {
             &self.counted_from_ms,
             &mut self.scratch,
         );
+        let mut decided = false;
         let judged = !matches!(&event.body, Body::Authorization(payment) if Authorization::is_undoing(payment));
         if judged {
             prepared.candidates.find(&mut view);
             decide::evaluate(prepared, &mut view, Stage::Decide, &mut self.decided);
-            if event.is_decided() {
-                out.decision = Some(decide::decision(prepared, &view, &self.decided));
+            decided = event.is_decided();
+            if decided {
+                decide::decide(prepared, &view, &self.decided, &mut out.decision);
             }
             view.outcome = true;
             prepared.candidates.narrow(&mut view);
             decide::evaluate(prepared, &mut view, Stage::Absorb, &mut self.absorbed);
             passed_steps(prepared, &mut view, &mut self.moved);
+        }
+        if !decided {
+            out.decision = None;
         }
         let facts = absorb::facts(&view);
         if usize::from(record.counts().cells) > cells::MAX_CELLS / 2 {

@@ -62,8 +62,16 @@ pub fn facts(view: &View<'_>) -> Facts {
         amount_minor: settled(view, &purchase),
         setting: Setting {
             purchase: view.own,
-            country_accustomed: country_accustomed(view.record, country, day),
-            network_accustomed: network_accustomed(view.record, place.network, day),
+            country_accustomed: if country == 0 {
+                None
+            } else {
+                country_accustomed(view.record, country, day)
+            },
+            network_accustomed: if place.network == 0 {
+                None
+            } else {
+                network_accustomed(view.record, place.network, day)
+            },
             acs: view.challenge.map_or(0, |c| c.acs),
         },
         merchant: purchase.merchant,

@@ -268,7 +268,7 @@ impl View<'_> {
     /// The merchant of the purchase as a remote payee and as a shop.
     fn merchant(&self) -> Option<[Option<known::Known>; 2]> {
         let merchant = self.purchase?.merchant;
-        Some([Kind::RemoteMerchant, Kind::Merchant].map(|kind| self.known(kind, merchant)))
+        Some(known::merchant(self.record, merchant, self.day()))
     }
 
     fn present_km(&self) -> Option<i64> {

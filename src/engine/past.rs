@@ -104,8 +104,7 @@ pub fn renewal(record: &Record, past: Past, clock_s: u32) -> Option<(usize, [u32
         .take_while(|[at_s, ..]| is_old(*at_s))
         .count();
     let is_newest = entries.last().is_none_or(|[at_s, ..]| *at_s <= past.at_s);
-    (is_newest && !is_old(past.at_s) && entries.len() - old < MAX_PAST)
-        .then(|| (old, past.words()))
+    (is_newest && !is_old(past.at_s) && entries.len() - old < MAX_PAST).then(|| (old, past.words()))
 }
 
 /// Changes the entry of an authorization by its id, where it is still kept; returns it as it was.

@@ -3,7 +3,7 @@
 //! For each event type the coded facts that its conditions test are combined into one table while
 //! that stays small; what else is cheap to ask gets a set for each of its codes.
 
-use super::{Asked, Claim, Entry, OfType, Reading, Stage, Tabled};
+use super::{Asked, Claim, Entry, OUTCOMES, OfType, Reading, Stage, Tabled};
 use crate::engine::book::List;
 use crate::engine::class::ClassField;
 use crate::engine::vocabulary::{BUILT_INS, Feature};
@@ -66,10 +66,10 @@ pub(super) fn of_type(
     asked.sort_by_key(|(cost, fact)| (std::cmp::Reverse(many(&fact.touches)), *cost, fact.slot));
     asked.truncate(MAX_ASKED);
     asked.sort_by_key(|(cost, _)| *cost);
-    let (outcomes, asked) = asked
+    let (outcomes, asked): (Vec<Asked>, Vec<Asked>) = asked
         .into_iter()
         .map(|(_, fact)| fact)
-        .partition(|fact| Feature::of_slot(fact.slot).is_some_and(Feature::is_outcome));
+        .partition(|fact: &Asked| Feature::of_slot(fact.slot).is_some_and(Feature::is_outcome));
     let stage = |stage| {
         set(claims, |at| {
             claims.get(at).is_some_and(|c| c.stage == stage)
@@ -80,8 +80,8 @@ pub(super) fn of_type(
         absorb: stage(Stage::Absorb),
         step: stage(Stage::Step),
         words: words(claims),
-        table: table(claims, &entries, type_code, &tabled),
-        tabled: placed(&tabled, 2 * words(claims)),
+        table: table(claims, &entries, type_code, &tabled, [&asked, &outcomes]),
+        tabled: placed(&tabled, 2 * words(claims) + 1),
         entries,
         asked,
         outcomes,
@@ -268,10 +268,17 @@ fn placed(tabled: &[Grouped], width: usize) -> Vec<Tabled> {
     tabled.iter().map(place).collect()
 }
 
-/// For each combination, the first fact's groups varying fastest, what can pass and what is settled.
-fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Grouped]) -> Vec<u64> {
+/// For each combination, the first fact's groups varying fastest, what can pass, what is settled, and
+/// which of the facts asked apart can leave out more.
+fn table(
+    claims: &[&Claim<'_>],
+    entries: &[Entry],
+    type_code: u32,
+    tabled: &[Grouped],
+    asked: [&[Asked]; 2],
+) -> Vec<u64> {
     let combinations: usize = tabled.iter().map(|fact| fact.givens.len()).product();
-    let mut table = Vec::with_capacity(combinations * 2 * words(claims));
+    let mut table = Vec::with_capacity(combinations * (2 * words(claims) + 1));
     for combination in 0..combinations {
         let mut left = combination;
         let mut givens = Vec::with_capacity(tabled.len());
@@ -294,17 +301,27 @@ fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Gro
             told: &told,
             misses: &|_, _| false,
         };
-        table.extend(set(claims, |at| {
+        let can_pass = set(claims, |at| {
             claims.get(at).is_some_and(|claim| claim.can_pass(glance))
-        }));
+        });
+        let [now, then] = asked.map(|facts| telling(facts, &can_pass));
+        table.extend(can_pass);
         table.extend(set(claims, |at| {
             entries.get(at).is_some_and(|entry| {
                 let mut halves = entry.when.iter().chain(&entry.last);
                 halves.all(|half| half.settled(glance).is_true())
             })
         }));
+        table.push(now | then << OUTCOMES);
     }
     table
+}
+
+/// Which facts touch any of these claims, a bit each.
+fn telling(facts: &[Asked], claims: &[u64]) -> u64 {
+    let touch = |fact: &Asked| fact.touches.iter().zip(claims).any(|(a, b)| a & b != 0);
+    let told = facts.iter().enumerate().filter(|(_, fact)| touch(fact));
+    told.fold(0, |bits, (at, _)| bits | 1 << at)
 }
 
 /// A fact with what can pass for each of its codes.
