@@ -221,6 +221,23 @@ impl Class {
 }
 
 impl Filter {
+    /// What every class that passes has in common, and the mask under which it has it.
+    pub fn musts(&self) -> (u64, u64) {
+        let (mut must, mut mask) = (0, REVERSED);
+        for (number, (shift, width)) in (0_u8..).zip(LAYOUT) {
+            let of = |all: &Vec<(u8, u64)>| {
+                let here = all.iter().filter(|(field, _)| *field == number);
+                here.fold(u64::MAX, |codes, (_, more)| codes & more)
+            };
+            let codes = self.any.iter().fold(0, |codes, all| codes | of(all));
+            if codes.is_power_of_two() {
+                must |= u64::from(codes.trailing_zeros()) << shift;
+                mask |= ((1 << width) - 1) << shift;
+            }
+        }
+        (must, mask)
+    }
+
     /// Whether an event of this class counts. A fact that is unknown passes no test.
     pub fn passes(&self, class: Class) -> bool {
         if self.on >> class.type_code() & 1 == 0 || class.0 & REVERSED != 0 {

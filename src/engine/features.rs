@@ -219,6 +219,10 @@ impl View<'_> {
 
     /// The response group, Mastercard's soft decline told apart.
     pub fn response(&self, payment: &Authorization) -> ResponseGroup {
+        // Decode counts a 65 as a limit; few payments meet one.
+        if payment.response != ResponseGroup::Limit {
+            return payment.response;
+        }
         let remote = matches!(
             payment.channel,
             Channel::Ecommerce | Channel::Moto | Channel::Recurring

@@ -477,7 +477,9 @@ impl Record {
         let mut kept = 0;
         for index in 0..entries.len() {
             if entries.get_mut(index).is_some_and(&mut keep) {
-                entries.swap(kept, index);
+                if kept != index {
+                    entries.swap(kept, index);
+                }
                 kept += 1;
             }
         }

@@ -11,8 +11,11 @@ use crate::expr::{Glance, Slot, Told, Type};
 
 /// The most combinations of coded facts tabled for one event type: 16 KiB a word of rules.
 const MAX_COMBINATIONS: usize = 1_024;
-/// The most facts asked for each event type beside the table.
+/// The most facts asked for each event type beside the table, looks into lists apart.
 const MAX_ASKED: usize = 12;
+/// The most looks into lists asked for each event type: one costs less than the condition it spares.
+const MAX_LISTED: usize = 8;
+const _: () = assert!(MAX_ASKED + MAX_LISTED <= OUTCOMES as usize);
 /// Facts dearer than this are not asked beforehand, in nanoseconds; the cheap are asked first.
 const MAX_COST_NS: u32 = 16;
 
@@ -43,9 +46,8 @@ pub(super) fn of_type(
     kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
     lists: &[List],
 ) -> OfType {
-    let mut facts = facts(claims, kind_of);
+    let facts = facts(claims, kind_of);
     let tabled = choose(claims, &facts);
-    facts.extend(listings(claims, lists));
     let is_settled =
         |slot: Slot| slot == Feature::Type as Slot || tabled.iter().any(|fact| fact.slot == slot);
     let entries: Vec<Entry> = claims
@@ -57,14 +59,19 @@ pub(super) fn of_type(
             last: claim.last.map(|program| program.halves(&is_settled)),
         })
         .collect();
-    let mut asked: Vec<(u32, Asked)> = facts
-        .into_iter()
-        .filter(|fact| !is_settled(fact.slot) && fact.cost_ns <= MAX_COST_NS)
-        .map(|fact| (fact.cost_ns, asked(claims, type_code, fact)))
-        .filter(|(_, fact)| many(&fact.touches) > 0)
-        .collect();
-    asked.sort_by_key(|(cost, fact)| (std::cmp::Reverse(many(&fact.touches)), *cost, fact.slot));
-    asked.truncate(MAX_ASKED);
+    let told = |facts: Vec<Fact>, most: usize| {
+        let mut told: Vec<(u32, Asked)> = facts
+            .into_iter()
+            .filter(|fact| !is_settled(fact.slot) && fact.cost_ns <= MAX_COST_NS)
+            .map(|fact| (fact.cost_ns, asked(claims, type_code, fact)))
+            .filter(|(_, fact)| many(&fact.touches) > 0)
+            .collect();
+        told.sort_by_key(|(cost, fact)| (std::cmp::Reverse(many(&fact.touches)), *cost, fact.slot));
+        told.truncate(most);
+        told
+    };
+    let mut asked = told(facts, MAX_ASKED);
+    asked.extend(told(listings(claims, lists), MAX_LISTED));
     asked.sort_by_key(|(cost, _)| *cost);
     let (outcomes, asked): (Vec<Asked>, Vec<Asked>) = asked
         .into_iter()
