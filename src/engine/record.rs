@@ -562,6 +562,24 @@ mod tests {
     }
 
     #[test]
+    fn renewing_is_removing_and_inserting_in_one_move() {
+        let (mut one, mut two) = (Record::new(1, 0), Record::new(1, 0));
+        for n in 0..60_u32 {
+            let seen = usize::from(one.counts().seen);
+            let past = usize::from(one.counts().past);
+            let ids = [0, 1, 0, 3, 0, seen][(n % 6) as usize].min(seen);
+            let events = [0, 0, 2, past, 0, 1][(n / 6 % 6) as usize].min(past);
+            one.renew((ids, [n; SEEN_WORDS]), (events, [n; PAST_WORDS]));
+            two.remove::<SEEN_WORDS>(Section::Seen, 0, ids);
+            two.insert(Section::Seen, seen - ids, [n; SEEN_WORDS]);
+            two.remove::<PAST_WORDS>(Section::Past, 0, events);
+            two.insert(Section::Past, past - events, [n; PAST_WORDS]);
+            assert_eq!(one, two, "{n}");
+        }
+        assert!(one.counts().seen > 1 && one.counts().past > 1);
+    }
+
+    #[test]
     fn sections_stay_apart_whatever_is_put_in_and_taken_out() {
         let mut record = Record::new(1, 0);
         for n in 0..40 {

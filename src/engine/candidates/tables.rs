@@ -12,7 +12,7 @@ use crate::expr::{Glance, Slot, Told, Type};
 /// The most combinations of coded facts tabled for one event type: 16 KiB a word of rules.
 const MAX_COMBINATIONS: usize = 1_024;
 /// The most facts asked for each event type beside the table, looks into lists apart.
-const MAX_ASKED: usize = 12;
+const MAX_ASKED: usize = 16;
 /// The most looks into lists asked for each event type: one costs less than the condition it spares.
 const MAX_LISTED: usize = 8;
 const _: () = assert!(MAX_ASKED + MAX_LISTED <= OUTCOMES as usize);
