@@ -7,7 +7,9 @@
 
 use crate::engine::cold::Cold;
 use crate::engine::habit::Habit;
-use std::ops::Range;
+use ends::Ends;
+
+mod ends;
 
 /// Words of one entry in each section.
 pub const CARD_WORDS: usize = 4;
@@ -70,120 +72,6 @@ impl Counts {
             + usize::from(self.cells) * CELL_WORDS
             + usize::from(self.seen) * SEEN_WORDS
             + usize::from(self.past) * PAST_WORDS
-    }
-}
-
-/// Where each section ends, in words, and so the next begins: every look into a record needs two of
-/// them, and counting entries together each time cost a tenth of the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Ends {
-    /// Bit n: the MCC group of code n has an entry.
-    groups_set: u16,
-    cells: u16,
-    seen: u16,
-    past: u16,
-    // Sections before the counters together have at most 183 words.
-    cards: u8,
-    groups: u8,
-    countries: u8,
-    known: u8,
-}
-
-impl Ends {
-    /// Nothing where a section is longer than its bound can make it.
-    fn of(counts: Counts) -> Option<Self> {
-        let cards = usize::from(counts.cards) * CARD_WORDS;
-        let groups = cards + usize::try_from(counts.groups.count_ones()).ok()?;
-        let countries = groups + usize::from(counts.countries) * COUNTRY_WORDS;
-        let known = countries + usize::from(counts.known) * KNOWN_WORDS;
-        let cells = known + usize::from(counts.cells) * CELL_WORDS;
-        let seen = cells + usize::from(counts.seen) * SEEN_WORDS;
-        let past = seen + usize::from(counts.past) * PAST_WORDS;
-        Some(Self {
-            groups_set: counts.groups,
-            cells: u16::try_from(cells).ok()?,
-            seen: u16::try_from(seen).ok()?,
-            past: u16::try_from(past).ok()?,
-            cards: u8::try_from(cards).ok()?,
-            groups: u8::try_from(groups).ok()?,
-            countries: u8::try_from(countries).ok()?,
-            known: u8::try_from(known).ok()?,
-        })
-    }
-
-    #[inline]
-    fn counts(self) -> Counts {
-        let entries = |section, words| self.range(section).len() / words;
-        let few = |section, words| u8::try_from(entries(section, words)).unwrap_or(u8::MAX);
-        let many = |section, words| u16::try_from(entries(section, words)).unwrap_or(u16::MAX);
-        Counts {
-            groups: self.groups_set,
-            cells: many(Section::Cells, CELL_WORDS),
-            seen: many(Section::Seen, SEEN_WORDS),
-            cards: few(Section::Cards, CARD_WORDS),
-            countries: few(Section::Countries, COUNTRY_WORDS),
-            known: few(Section::Known, KNOWN_WORDS),
-            past: few(Section::Past, PAST_WORDS),
-        }
-    }
-
-    /// Words of all sections together.
-    #[inline]
-    fn words(self) -> usize {
-        usize::from(self.past)
-    }
-
-    /// Where a section lies, in words.
-    #[inline]
-    fn range(self, section: Section) -> Range<usize> {
-        match section {
-            Section::Cards => 0..usize::from(self.cards),
-            Section::Groups => usize::from(self.cards)..usize::from(self.groups),
-            Section::Countries => usize::from(self.groups)..usize::from(self.countries),
-            Section::Known => usize::from(self.countries)..usize::from(self.known),
-            Section::Cells => usize::from(self.known)..usize::from(self.cells),
-            Section::Seen => usize::from(self.cells)..usize::from(self.seen),
-            Section::Past => usize::from(self.seen)..usize::from(self.past),
-        }
-    }
-
-    /// A section has become longer by so many words, or shorter: its end and all behind it move.
-    #[inline]
-    fn grow(&mut self, section: Section, by: i16) {
-        let ends = [
-            (Section::Cards, &mut self.cards),
-            (Section::Groups, &mut self.groups),
-            (Section::Countries, &mut self.countries),
-            (Section::Known, &mut self.known),
-        ];
-        for (one, end) in ends {
-            if one >= section {
-                // INVARIANT (few-words): the bounds of these sections keep their ends in a byte.
-                *end = u8::try_from(i16::from(*end) + by).unwrap_or(*end);
-            }
-        }
-        let ends = [
-            (Section::Cells, &mut self.cells),
-            (Section::Seen, &mut self.seen),
-            (Section::Past, &mut self.past),
-        ];
-        for (one, end) in ends {
-            if one >= section {
-                *end = end.wrapping_add_signed(by);
-            }
-        }
-    }
-
-    /// How many MCC groups with a lower code have an entry.
-    #[inline]
-    fn groups_before(self, code: u32) -> usize {
-        let lower = u32::from(self.groups_set) & ((1_u32 << code.min(u16::BITS)) - 1);
-        usize::try_from(lower.count_ones()).unwrap_or(0)
-    }
-
-    #[inline]
-    fn has_group(self, code: u32) -> bool {
-        u32::from(self.groups_set).checked_shr(code).unwrap_or(0) & 1 == 1
     }
 }
 
