@@ -7,6 +7,7 @@
 mod body;
 mod field;
 mod fields;
+mod look;
 mod moment;
 mod pan;
 mod shape;
@@ -16,6 +17,8 @@ mod walk;
 
 use crate::domain::event::Event;
 use field::Field;
+use moment::Calendar;
+use shape::Shapes;
 use std::fmt;
 use walk::Table;
 
@@ -136,6 +139,7 @@ impl Fault {
         }
     }
 
+    #[inline(always)]
     const fn field(code: Code, field: Field, says: &'static str) -> Self {
         Self {
             code,
@@ -163,6 +167,8 @@ impl From<Fault> for Reject {
 #[derive(Debug, Default)]
 pub struct Decoder {
     table: Table,
+    shapes: Shapes,
+    calendar: Calendar,
     unknown_fields: u64,
 }
 
@@ -187,8 +193,8 @@ impl Decoder {
             return Err(Fault::of(Code::TooLong));
         }
         let text = std::str::from_utf8(record).map_err(|_| Fault::of(Code::NotUtf8))?;
-        self.table.read(text).map_err(Fault::of)?;
-        let strange = body::build(text, &self.table, into)?;
+        self.table.read(&mut self.shapes, text).map_err(Fault::of)?;
+        let strange = body::build(text, &self.table, &mut self.calendar, into)?;
         self.unknown_fields += self.table.unknown + strange;
         Ok(())
     }

@@ -4,11 +4,15 @@
 //! decision is written for most events. `position` comes last, so that the digest can leave it
 //! out by cutting the line's end.
 
+mod pen;
+
 use crate::domain::event::Event;
 use crate::domain::outcome::{Alert, Decision, Hold, Reason, Refusals, RuleRef};
 use crate::domain::time::write_rfc3339;
 use crate::engine::book::RTS_KEYS;
 use std::fmt::{self, Display, Write};
+
+pub use pen::Pen;
 
 /// What stands before the position in a decision's line.
 pub const POSITION: &[u8] = b",\"position\":";
@@ -238,6 +242,7 @@ pub fn decision(
     out.extend_from_slice(b"}\n");
 }
 
+#[inline]
 fn is_everyday(decision: &Decision) -> bool {
     decision.methods_refused == Refusals::default()
         && decision.hold.is_none()

@@ -186,13 +186,6 @@ impl Engine {
         events ^ self.slab.warm(batch.map(|event| event.cardholder_fp.0))
     }
 
-    /// The cardholder's clock at an event: never behind the event, the records' newest event or
-    /// the newest tick.
-    fn clock(&self, record: &Record, event: &Event) -> (i64, bool) {
-        let known = record.clock_ms.max(self.tick_ms);
-        (known.max(event.at.ms), event.at.ms < known)
-    }
-
     /// What the monitor would decide on an event; changes nothing. A challenge's authorization is
     /// judged without its outcome.
     pub fn assess(&self, event: &Event) -> Decision {
@@ -208,7 +201,7 @@ impl Engine {
     /// the absorb phase where `outcome` is set; changes nothing. For explanations and tests.
     pub fn look<T>(&self, event: &Event, outcome: bool, see: impl FnOnce(&mut View<'_>) -> T) -> T {
         let known = self.slab.find(event.cardholder_fp.0);
-        let (clock_ms, late) = self.clock(known.unwrap_or(&self.empty), event);
+        let (clock_ms, late) = clock(known.unwrap_or(&self.empty), event, self.tick_ms);
         // Where bringing the record up to now would change it, that is done to a copy.
         let brought_up;
         let record = match known {
@@ -241,15 +234,16 @@ impl Engine {
     pub fn apply(&mut self, event: &Event, out: &mut Outcome) {
         out.applied = Applied::Once;
         out.late = false;
-        out.decision = None;
         out.effects.clear();
         out.hits.clear();
         let slot = self.slab.slot(event.cardholder_fp.0, event.at.ms);
-        let Some(record) = self.slab.get(slot) else {
+        let Some(record) = self.slab.get_mut(slot) else {
+            out.decision = None;
             return;
         };
-        let (clock_ms, late) = self.clock(record, event);
+        let (clock_ms, late) = clock(record, event, self.tick_ms);
         if seen::contains(record, event.id_fp.0, clock_ms) {
+            out.decision = None;
             self.counters.duplicates += 1;
             out.applied = Applied::Duplicate;
             return;
@@ -257,9 +251,7 @@ impl Engine {
         self.counters.applied += 1;
         self.counters.late += u64::from(late);
         out.late = late;
-        if let Some(record) = self.slab.get_mut(slot)
-            && !is_current(record, clock_ms)
-        {
+        if !is_current(record, clock_ms) {
             let due = bring_up(record, &self.prepared, event, clock_ms, &mut out.effects);
             out.hits.extend(due);
         }
@@ -288,29 +280,35 @@ impl Engine {
             &self.counted_from_ms,
             &mut self.scratch,
         );
+        let mut decided = false;
         let judged = !matches!(&event.body, Body::Authorization(payment) if Authorization::is_undoing(payment));
         if judged {
             prepared.candidates.find(&mut view);
             decide::evaluate(prepared, &mut view, Stage::Decide, &mut self.decided);
-            if event.is_decided() {
-                out.decision = Some(decide::decision(prepared, &view, &self.decided));
+            decided = event.is_decided();
+            if decided {
+                decide::decide(prepared, &view, &self.decided, &mut out.decision);
             }
             view.outcome = true;
             prepared.candidates.narrow(&mut view);
             decide::evaluate(prepared, &mut view, Stage::Absorb, &mut self.absorbed);
             passed_steps(prepared, &mut view, &mut self.moved);
         }
+        if !decided {
+            out.decision = None;
+        }
         let facts = absorb::facts(&view);
         if usize::from(record.counts().cells) > cells::MAX_CELLS / 2 {
             // What is over must not decide what gives way to the bound.
             drop_dead_cells(record, prepared, clock_ms);
         }
-        let mut gave_way = u32::from(seen::note(record, event.id_fp.0, clock_ms));
-        gave_way += move_sequences(record, prepared, &self.moved, event, clock_ms);
+        let mut gave_way = move_sequences(record, prepared, &self.moved, event, clock_ms);
         gave_way += absorb::absorb(record, prepared, event, &facts, clock_ms);
         record.clock_ms = clock_ms;
         let before = out.effects.len();
-        raise::hear(record, prepared, event, clock_ms, &mut out.effects);
+        if record.cold.is_some() {
+            raise::hear(record, prepared, event, clock_ms, &mut out.effects);
+        }
         if !(self.decided.hits.is_empty() && self.absorbed.hits.is_empty()) {
             let hits = raise::both(&self.decided, &self.absorbed);
             let blind = self.decided.blind | self.absorbed.blind;
@@ -376,6 +374,13 @@ impl Engine {
             }
         }
     }
+}
+
+/// The cardholder's clock at an event, and whether the event is behind it: never behind the event,
+/// the record's newest event or the newest tick.
+fn clock(record: &Record, event: &Event, tick_ms: i64) -> (i64, bool) {
+    let known = record.clock_ms.max(tick_ms);
+    (known.max(event.at.ms), event.at.ms < known)
 }
 
 /// Deadlines, the earliest first, with the slots they belong to.
@@ -446,8 +451,14 @@ fn wants_tidying(record: &Record, at_ms: i64) -> bool {
 const RECENT_MS: i64 = 6 * 3_600_000;
 
 fn drop_dead_cells(record: &mut Record, prepared: &Prepared, at_ms: i64) {
-    aggregates::sweep(record, &prepared.book.aggregates, seconds(at_ms));
-    sequences::sweep(record, &prepared.book.rules, at_ms);
+    let (book, at_s) = (&prepared.book, seconds(at_ms));
+    cells::prune(record, |cell| {
+        if cell.id < cells::SEQUENCES {
+            aggregates::is_over(cell, &book.aggregates, at_s)
+        } else {
+            sequences::is_over(cell, &book.rules, at_ms)
+        }
+    });
 }
 
 fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {

@@ -5,6 +5,7 @@
 
 use super::field::{Field, set};
 use super::fields::{Fields, MAX_AMOUNT_MINOR, missing, mistyped, required, unknown_bit};
+use super::moment::Calendar;
 use super::token::{Kind, Token};
 use super::walk::Table;
 use super::{Code, Fault};
@@ -46,53 +47,68 @@ const ON_ALL: u64 = set(&[
 const fn fields_of(kind: EventType) -> u64 {
     use Field::*;
     match kind {
-        EventType::Authorization => set(&[
-            AmountMinor,
-            Currency,
-            Mcc,
-            Merchant,
-            Channel,
-            Security,
-            ResponseCode,
-            Kind,
-            Original,
-            Eci,
-            AcsTransId,
-            AvailableBalanceMinor,
-            Exemption,
-            ApprovedMinor,
-        ]),
-        EventType::Threeds => set(&[
-            Message,
-            AcsTransId,
-            AmountMinor,
-            Currency,
-            Mcc,
-            Merchant,
-            DeviceChannel,
-            BrowserIp,
-            AcctInfo,
-            TransStatus,
-            TransStatusReason,
-            AuthenticationMethod,
-            Eci,
-            ChallengeCancel,
-            InteractionCounter,
-        ]),
-        EventType::Otp => set(&[Action, AcsTransId, Phone]),
-        EventType::Eid => set(&[Action, Ip, Authenticator, Purpose, AcsTransId, KeyNumber]),
-        EventType::Enrolment => set(&[Action, Channel, Phone, PhoneCountry]),
-        EventType::Card => set(&[Action, HomeCountry, SchemeName, Until, Aliases]),
-        EventType::Disposition => set(&[Subject, Verdict, By, Reason]),
-        EventType::Hold => set(&[Hold, Action, By, Reason]),
+        EventType::Authorization => {
+            const {
+                set(&[
+                    AmountMinor,
+                    Currency,
+                    Mcc,
+                    Merchant,
+                    Channel,
+                    Security,
+                    ResponseCode,
+                    Kind,
+                    Original,
+                    Eci,
+                    AcsTransId,
+                    AvailableBalanceMinor,
+                    Exemption,
+                    ApprovedMinor,
+                ])
+            }
+        }
+        EventType::Threeds => {
+            const {
+                set(&[
+                    Message,
+                    AcsTransId,
+                    AmountMinor,
+                    Currency,
+                    Mcc,
+                    Merchant,
+                    DeviceChannel,
+                    BrowserIp,
+                    AcctInfo,
+                    TransStatus,
+                    TransStatusReason,
+                    AuthenticationMethod,
+                    Eci,
+                    ChallengeCancel,
+                    InteractionCounter,
+                ])
+            }
+        }
+        EventType::Otp => const { set(&[Action, AcsTransId, Phone]) },
+        EventType::Eid => {
+            const { set(&[Action, Ip, Authenticator, Purpose, AcsTransId, KeyNumber]) }
+        }
+        EventType::Enrolment => const { set(&[Action, Channel, Phone, PhoneCountry]) },
+        EventType::Card => const { set(&[Action, HomeCountry, SchemeName, Until, Aliases]) },
+        EventType::Disposition => const { set(&[Subject, Verdict, By, Reason]) },
+        EventType::Hold => const { set(&[Hold, Action, By, Reason]) },
     }
 }
 
 /// Makes the event of a record that has been read, and tells how many of its fields its type does
 /// not have.
-pub(super) fn build(text: &str, table: &Table, event: &mut Event) -> Result<u64, Fault> {
+pub(super) fn build(
+    text: &str,
+    table: &Table,
+    calendar: &mut Calendar,
+    event: &mut Event,
+) -> Result<u64, Fault> {
     let aliases = clear(event);
-    let mut fields = Fields { text, table, event };
+    let mut fields = Fields::new(text, table, calendar, event);
     let kind = fields.common()?;
     let body = match kind {
         EventType::Authorization => Body::Authorization(fields.authorization()?),
@@ -110,9 +126,8 @@ pub(super) fn build(text: &str, table: &Table, event: &mut Event) -> Result<u64,
     ))
 }
 
-/// Empties an event but for its memory, the list of aliases of its last use included.
+/// Empties an event but for its text and its memory, the list of aliases of its last use included.
 fn clear(event: &mut Event) -> Vec<Span> {
-    event.text.clear();
     event.received_at_ms = None;
     event.card = Span::default();
     event.card_fp = Fingerprint::default();
@@ -515,9 +530,9 @@ impl Fields<'_> {
             Some(_) => return Err(mistyped(Field::Subject, "must be an object")),
         }
         let (event, alert) = (self.id(Field::SubjectEvent)?, self.id(Field::SubjectAlert)?);
-        let (id, of_alert) = match (event, alert) {
-            (Some(id), None) => (id, false),
-            (None, Some(id)) => (id, true),
+        let (subject, of_alert) = match (event, alert) {
+            (Some(id), None) => (self.keep(Field::SubjectEvent, id)?, false),
+            (None, Some(id)) => (self.keep(Field::SubjectAlert, id)?, true),
             (None, None) => return Err(missing(Field::Subject)),
             (Some(_), Some(_)) => {
                 return Err(mistyped(
@@ -526,7 +541,6 @@ impl Fields<'_> {
                 ));
             }
         };
-        let subject = self.keep(Field::Subject, id)?;
         let verdict = Verdict::parse(self.required_words(Field::Verdict)?).unwrap_or_else(|| {
             self.event
                 .unknown_codes

@@ -31,6 +31,11 @@ macro_rules! fields {
                 match self { $($(Self::$name => concat!($prefix, $key)),+),+ }
             }
 
+            /// The object that it stands in.
+            pub(super) const fn scope(self) -> Scope {
+                match self { $($(Self::$name => Scope::$scope),+),+ }
+            }
+
             /// The field of a key.
             pub(super) fn find(scope: Scope, key: &str) -> Option<Self> {
                 match scope {
@@ -74,16 +79,19 @@ fields! {
 
 impl Field {
     /// The place in tables.
+    #[inline(always)]
     pub(super) const fn index(self) -> usize {
         self as usize
     }
 
     /// The bit in a set of fields.
+    #[inline(always)]
     pub(super) const fn bit(self) -> u64 {
         1 << self.index()
     }
 
     /// True where a JSON number is an amount, which is exempt from the card-number guard.
+    #[inline(always)]
     pub(super) const fn is_amount(self) -> bool {
         const AMOUNTS: u64 = set(&[
             Field::AmountMinor,
@@ -116,8 +124,8 @@ pub(super) const fn set(fields: &[Field]) -> u64 {
 /// loads and no jump: a key with its quotes and colon, or all that stands between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Opening {
-    words: [u128; 2],
-    masks: [u128; 2],
+    words: [u64; 4],
+    masks: [u64; 4],
     length: usize,
 }
 
@@ -128,11 +136,11 @@ impl Opening {
     /// Of a text of at most [`Self::MAX`] bytes.
     pub(super) const fn new(text: &[u8]) -> Self {
         assert!(text.len() <= Self::MAX, "longer than two words");
-        let (mut words, mut masks) = ([0; 2], [0; 2]);
+        let (mut words, mut masks) = ([0; 4], [0; 4]);
         let mut at = 0;
         while at < text.len() {
-            words[at / 16] |= (text[at] as u128) << (at % 16 * 8);
-            masks[at / 16] |= 0xff << (at % 16 * 8);
+            words[at / 8] |= (text[at] as u64) << (at % 8 * 8);
+            masks[at / 8] |= 0xff << (at % 8 * 8);
             at += 1;
         }
         Self {
@@ -149,9 +157,9 @@ impl Opening {
     }
 
     /// How many quotes are in it.
-    pub(super) fn quotes(&self) -> usize {
+    pub(super) fn quotes(&self) -> u64 {
         let bytes = self.words.iter().flat_map(|word| word.to_le_bytes());
-        bytes.filter(|byte| *byte == b'"').count()
+        bytes.map(|byte| u64::from(byte == b'"')).sum()
     }
 
     /// Its length where the text begins with exactly that, else 0.
@@ -171,9 +179,11 @@ impl Opening {
 
     #[inline(always)]
     fn is_in(&self, chunk: &[u8; Self::MAX]) -> bool {
-        let (low, high) = chunk.split_at(16);
-        (word(low) ^ self.words[0]) & self.masks[0] | (word(high) ^ self.words[1]) & self.masks[1]
-            == 0
+        let (eights, _) = chunk.as_chunks::<8>();
+        let odd =
+            |nth: usize| (u64::from_le_bytes(eights[nth]) ^ self.words[nth]) & self.masks[nth];
+        // Most pieces are short.
+        odd(0) | odd(1) == 0 && (self.length <= 16 || odd(2) | odd(3) == 0)
     }
 
     /// Near the end of a record: zeros, which are in no key, fill it up.
@@ -184,13 +194,6 @@ impl Opening {
         }
         self.is_in(&chunk)
     }
-}
-
-#[inline]
-fn word(bytes: &[u8]) -> u128 {
-    bytes
-        .first_chunk::<16>()
-        .map_or(0, |chunk| u128::from_le_bytes(*chunk))
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! Knows no event type; which fields a type must have stands in `body.rs`.
 
 use super::field::Field;
+use super::moment::Calendar;
 use super::token::{Kind, Token};
 use super::walk::Table;
-use super::{Code, Fault, moment};
+use super::{Code, Fault};
 use crate::domain::country::Country;
-use crate::domain::event::{Event, MAX_ID_CHARS, Span, UnknownCodes};
+use crate::domain::event::{Event, MAX_ID_CHARS, MAX_TEXT_BYTES, Span, UnknownCodes};
 use crate::domain::time::Moment;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -17,23 +18,33 @@ pub(super) const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000_000;
 /// The longest `acct_info` that is kept, in bytes: thrice what all fields of EMV need.
 const MAX_ACCT_INFO_BYTES: usize = 4 * 1024;
 
+/// The longest record that an event keeps whole, in bytes: four times the contract's longest, and
+/// little beside what an event of many long texts keeps anyway.
+const MAX_WHOLE_BYTES: usize = 4 * 1024;
+
 /// The fields of one record, and the event that they become.
 pub(super) struct Fields<'a> {
     pub(super) text: &'a str,
     pub(super) table: &'a Table,
+    pub(super) calendar: &'a mut Calendar,
     pub(super) event: &'a mut Event,
+    /// Whether the event's text is the record's, and then what had escapes: one copy is cheaper
+    /// than one for each field.
+    is_whole: bool,
 }
 
+#[inline(always)]
 pub(super) const fn missing(field: Field) -> Fault {
     Fault::field(Code::MissingField, field, "is missing")
 }
 
+#[inline(always)]
 pub(super) const fn mistyped(field: Field, says: &'static str) -> Fault {
     Fault::field(Code::MistypedField, field, says)
 }
 
 /// Turns an absent field into a fault.
-#[inline]
+#[inline(always)]
 pub(super) fn required<T>(field: Field, value: Option<T>) -> Result<T, Fault> {
     value.ok_or(missing(field))
 }
@@ -65,14 +76,43 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl<'a> Fields<'a> {
-    /// The value of a field; `null` is as good as absent.
+    /// The fields of a record that has been read; a short one becomes the event's text.
     #[inline]
+    pub(super) fn new(
+        text: &'a str,
+        table: &'a Table,
+        calendar: &'a mut Calendar,
+        event: &'a mut Event,
+    ) -> Self {
+        let is_whole = text.len() <= MAX_WHOLE_BYTES;
+        event.text.clear();
+        let is_plain = is_whole && table.is_plain;
+        event.plain = if is_plain { text.len() } else { 0 }
+            .try_into()
+            .unwrap_or(0);
+        if is_whole {
+            event.text.push_str(text);
+            if !table.unescaped.is_empty() {
+                event.text.push_str(&table.unescaped);
+            }
+        }
+        Self {
+            text,
+            table,
+            calendar,
+            event,
+            is_whole,
+        }
+    }
+
+    /// The value of a field; `null` is as good as absent.
+    #[inline(always)]
     pub(super) fn token(&self, field: Field) -> Option<Token> {
         let token = self.table.tokens[field.index()];
         (self.table.seen & field.bit() != 0 && token.kind != Kind::Null).then_some(token)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn words(&self, field: Field) -> Result<Option<&'a str>, Fault> {
         let Some(token) = self.token(field) else {
             return Ok(None);
@@ -86,13 +126,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn required_words(&self, field: Field) -> Result<&'a str, Fault> {
         required(field, self.words(field)?)
     }
 
     /// Text that may be empty, where the field is given at all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self, field: Field) -> Result<Span, Fault> {
         match self.words(field)? {
             None => Ok(Span::default()),
@@ -101,7 +141,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Text that may be absent but not empty.
-    #[inline]
+    #[inline(always)]
     pub(super) fn filled(&mut self, field: Field) -> Result<Option<(Span, &'a str)>, Fault> {
         match self.words(field)? {
             None => Ok(None),
@@ -110,14 +150,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn required_filled(&mut self, field: Field) -> Result<(Span, &'a str), Fault> {
         let filled = self.filled(field)?;
         required(field, filled)
     }
 
     /// An id of an event or of an effect of ours: 1 to 64 characters.
-    #[inline]
+    #[inline(always)]
     pub(super) fn id(&self, field: Field) -> Result<Option<&'a str>, Fault> {
         let Some(id) = self.words(field)? else {
             return Ok(None);
@@ -129,11 +169,31 @@ impl<'a> Fields<'a> {
         Ok(Some(id))
     }
 
-    #[inline]
+    /// Keeps the words of a field in the event.
+    #[inline(always)]
     pub(super) fn keep(&mut self, field: Field, words: &str) -> Result<Span, Fault> {
-        self.event
-            .push_text(words)
-            .ok_or(mistyped(field, "is longer than 512 bytes"))
+        let too_long = mistyped(field, "is longer than 512 bytes");
+        if !self.is_whole {
+            return self.event.push_text(words).ok_or(too_long);
+        }
+        if words.len() > MAX_TEXT_BYTES {
+            return Err(too_long);
+        }
+        self.span(self.table.tokens[field.index()]).ok_or(too_long)
+    }
+
+    /// Where a value stands in an event's text that is the record's.
+    #[inline(always)]
+    fn span(&self, token: Token) -> Option<Span> {
+        let before = if token.kind == Kind::Unescaped {
+            self.text.len()
+        } else {
+            0
+        };
+        Some(Span {
+            start: u16::try_from(before + token.start()).ok()?,
+            len: u16::try_from(token.end() - token.start()).ok()?,
+        })
     }
 
     /// The free `acct_info`, as it stands in the record.
@@ -153,6 +213,9 @@ impl<'a> Fields<'a> {
         if raw.len() > MAX_ACCT_INFO_BYTES {
             return Err(TOO_LONG);
         }
+        if self.is_whole {
+            return self.span(token).ok_or(TOO_LONG);
+        }
         let start = u16::try_from(self.event.text.len()).map_err(|_| TOO_LONG)?;
         let len = u16::try_from(raw.len()).map_err(|_| TOO_LONG)?;
         self.event.text.push_str(raw);
@@ -160,7 +223,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A JSON integer within bounds; `1e3`, `10.0` and `-0` are none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn integer(
         &self,
         field: Field,
@@ -182,7 +245,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn amount(&self, field: Field) -> Result<Option<i64>, Fault> {
         self.integer(
             field,
@@ -191,12 +254,12 @@ impl<'a> Fields<'a> {
         )
     }
 
-    pub(super) fn moment(&self, field: Field) -> Result<Option<Moment>, Fault> {
+    pub(super) fn moment(&mut self, field: Field) -> Result<Option<Moment>, Fault> {
         const SAYS: &str = "must be RFC 3339 with an offset, 1970 to 2099";
         let Some(words) = self.words(field)? else {
             return Ok(None);
         };
-        match moment::parse(words) {
+        match self.calendar.parse(words) {
             Some(moment) => Ok(Some(moment)),
             None => Err(Fault::field(Code::BadTime, field, SAYS)),
         }
@@ -206,15 +269,16 @@ impl<'a> Fields<'a> {
     pub(super) fn address(&self, field: Field) -> Result<Option<IpAddr>, Fault> {
         match self.words(field)? {
             None | Some("") => Ok(None),
-            Some(words) => match words.parse::<IpAddr>() {
-                Ok(address) => Ok(Some(address.to_canonical())),
+            Some(words) => match ipv4(words).map_or_else(|| words.parse(), Ok) {
+                Ok(IpAddr::V4(address)) => Ok(Some(IpAddr::V4(address))),
+                Ok(IpAddr::V6(address)) => Ok(Some(address.to_canonical())),
                 Err(_) => Err(mistyped(field, "must be an IPv4 or IPv6 address")),
             },
         }
     }
 
     /// A coded word, marked where it is not one that we know.
-    #[inline]
+    #[inline(always)]
     pub(super) fn code<T: Default + PartialEq>(
         &mut self,
         field: Field,
@@ -231,6 +295,7 @@ impl<'a> Fields<'a> {
         Ok(Some(code))
     }
 
+    #[inline(always)]
     pub(super) fn country(&mut self, field: Field, bit: usize) -> Result<Option<Country>, Fault> {
         self.code(field, bit, Country::parse).map(Option::flatten)
     }
@@ -266,6 +331,27 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Four numbers and three points, as most addresses are; all else is left to the library.
+fn ipv4(words: &str) -> Option<IpAddr> {
+    let (mut octets, mut at) = ([0_u8; 4], 0);
+    let mut digits = 0;
+    for byte in words.bytes() {
+        let octet = octets.get_mut(at)?;
+        if byte == b'.' && digits > 0 {
+            (at, digits) = (at + 1, 0);
+            continue;
+        }
+        let digit = byte.wrapping_sub(b'0');
+        let idle = digits > 0 && *octet == 0;
+        if digit > 9 || idle {
+            return None;
+        }
+        *octet = octet.checked_mul(10)?.checked_add(digit)?;
+        digits += 1;
+    }
+    (at == 3 && digits > 0).then(|| IpAddr::from(octets))
+}
+
 /// The digits of a JSON integer; nothing for `-0`, which JSON readers take for a float, and for
 /// more digits than fit.
 #[inline]
@@ -292,6 +378,39 @@ fn closing_quote(bytes: &[u8]) -> Option<usize> {
             b'"' => return Some(at),
             b'\\' => at += 2,
             _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_reader_of_addresses_takes_what_the_library_takes() {
+        for words in ["1.2.3.4", "0.0.0.0", "255.255.255.255", "10.0.100.9"] {
+            assert_eq!(ipv4(words), words.parse().ok());
+        }
+        for words in [
+            "",
+            ".",
+            "1.2.3",
+            "1.2.3.",
+            "1.2.3.4.",
+            "1.2.3.4.5",
+            "1..2.3",
+            "256.1.1.1",
+            "1.1.1.260",
+            "01.2.3.4",
+            "00.0.0.0",
+            "1.2.3.04",
+            "1.2.3.4 ",
+            "+1.2.3.4",
+            "::1",
+            "1.2.3.x",
+            ".1.2.3.4",
+        ] {
+            assert_eq!(ipv4(words), None, "{words}");
         }
     }
 }

@@ -7,14 +7,17 @@
 
 use super::Code;
 use super::field::{Field, OPENINGS, Scope, is_amount, set};
+use super::look::Look;
 use super::pan::{contains_card_number, number_contains_card_number};
-use super::shape::{Look, Shapes};
+use super::shape::Shapes;
 use super::token::{Kind, Token};
 use crate::domain::codes::{EventType, Message};
 
 /// Objects and arrays within each other, the record itself included: the contract needs two, the
 /// free `acct_info` a few more, and the reader's own recursion is bounded by it.
 const MAX_DEPTH: u32 = 32;
+/// How deep a value of no field stands at most: in the merchant.
+const NESTED_DEPTH: u32 = 2;
 /// Up to so many keys of one object are compared pair by pair; more are sorted.
 const FEW_KEYS: usize = 8;
 /// Rows of the table of expected keys: type not yet known, 8 types, 5 messages.
@@ -25,23 +28,38 @@ const PLACES: usize = Field::COUNT + 3;
 /// The fields that say which keys to expect.
 pub(super) const SETS_ROW: u64 = set(&[Field::Type, Field::Message]);
 
+/// Values that the table has room for: a power of two, so that a place can be cut to it.
+pub(super) const TOKENS: usize = 64;
+const _: () = assert!(Field::COUNT < TOKENS);
+
+/// A key of no field with its value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stranger {
+    pub(super) scope: Scope,
+    pub(super) key: Token,
+    pub(super) value: Token,
+}
+
 /// What was found in a record, and the keys that the next one is expected to have.
 #[derive(Debug)]
 pub(super) struct Table {
     /// The fields that the record has, as a set.
     pub(super) seen: u64,
     /// Their values, by field; stale where not in `seen`.
-    pub(super) tokens: [Token; Field::COUNT],
+    pub(super) tokens: [Token; TOKENS],
     /// Texts that had escapes, resolved, one after another.
     pub(super) unescaped: String,
+    /// Whether the record has neither escapes nor control characters.
+    pub(super) is_plain: bool,
     /// How many keys of the record, its merchant or its subject belong to no field.
     pub(super) unknown: u64,
+    /// These keys, where `walk` read the record.
+    pub(super) strangers: Vec<Stranger>,
     card_number: bool,
     duplicate: bool,
     /// Keys of no field, of the objects that are being read.
     keys: Vec<Token>,
     expected: [[Field; PLACES]; ROWS],
-    pub(super) shapes: Shapes,
 }
 
 impl Default for Table {
@@ -68,14 +86,15 @@ impl Default for Table {
         }
         Self {
             seen: 0,
-            tokens: [Token::default(); Field::COUNT],
+            tokens: [Token::default(); TOKENS],
             unescaped: String::new(),
+            is_plain: false,
             unknown: 0,
+            strangers: Vec::new(),
             card_number: false,
             duplicate: false,
             keys: Vec::new(),
             expected,
-            shapes: Shapes::default(),
         }
     }
 }
@@ -91,29 +110,30 @@ const fn opening_of(scope: Scope) -> usize {
 impl Table {
     /// Reads a record. Of several faults the first in this order is told: what is no JSON or too
     /// deep, a card number, a key twice, a value that is no object.
-    pub(super) fn read(&mut self, text: &str) -> Result<(), Code> {
-        self.seen = 0;
-        self.unknown = 0;
+    pub(super) fn read(&mut self, shapes: &mut Shapes, text: &str) -> Result<(), Code> {
+        self.unescaped.clear();
         self.card_number = false;
         self.duplicate = false;
-        self.unescaped.clear();
-        self.keys.clear();
         let look = Look::of(text.as_bytes());
-        if look.is_plain {
-            if let Some(seen) = self.shapes.follow(text, look, &mut self.tokens) {
-                self.seen = seen;
-                return Ok(());
-            }
-            self.walk(text)?;
-            if self.unknown == 0 {
-                self.shapes.learn(text, self.seen, &self.tokens);
-            }
+        self.is_plain = look.is_plain;
+        if !look.is_plain {
+            return self.walk(text);
+        }
+        if shapes.follow(text, look, self).is_some() {
             return Ok(());
         }
-        self.walk(text)
+        self.walk(text)?;
+        shapes.learn(text, self);
+        Ok(())
     }
 
     fn walk(&mut self, text: &str) -> Result<(), Code> {
+        self.seen = 0;
+        self.unknown = 0;
+        self.strangers.clear();
+        self.card_number = false;
+        self.duplicate = false;
+        self.keys.clear();
         let mut walk = Walk {
             text,
             bytes: text.as_bytes(),
@@ -156,6 +176,30 @@ pub(super) fn row_of(field: Field, word: &str) -> usize {
         Message::parse(word).map(|known| EventType::ALL.len() + usize::from(known.code()))
     };
     row.unwrap_or(0)
+}
+
+/// Reads an object or array within a plain record, from its first byte on. Nothing where it is
+/// faulty, has a key twice or a card number: then the record must be read as a whole, to say so.
+pub(super) fn nested(
+    text: &str,
+    at: usize,
+    place: usize,
+    amount: bool,
+    table: &mut Table,
+) -> Option<Token> {
+    let keeps = place == Field::AcctInfo.index();
+    let mut walk = Walk {
+        text,
+        bytes: text.as_bytes(),
+        at,
+        keeps,
+        row: 0,
+        table,
+    };
+    let token = walk.value(amount, NESTED_DEPTH).ok()?;
+    let has_card_number = keeps && contains_card_number(token.of(text));
+    let is_faulty = has_card_number || table.card_number || table.duplicate;
+    (!is_faulty).then_some(token)
 }
 
 /// A record while it is read.
@@ -233,7 +277,12 @@ impl Walk<'_> {
         let amount = is_amount(key);
         self.table.keys.push(token);
         self.table.unknown += 1;
-        self.value(amount, depth)?;
+        let value = self.value(amount, depth)?;
+        self.table.strangers.push(Stranger {
+            scope,
+            key: token,
+            value,
+        });
         Ok(place)
     }
 
@@ -452,7 +501,7 @@ mod tests {
     #[test]
     fn the_grammar_is_strict() {
         let mut table = Table::default();
-        let mut code = |text: &str| table.read(text).err();
+        let mut code = |text: &str| table.read(&mut Shapes::default(), text).err();
         for good in [
             "{}",
             " { } ",

@@ -47,12 +47,13 @@ pub struct Currency(u32);
 impl Currency {
     /// Reads exactly three upper-case letters that are a listed code; anything else is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        let [a, b, c]: [u8; 3] = text.as_bytes().try_into().ok()?;
-        let wanted = u32::from_be_bytes([0, a, b, c]);
-        let row = CURRENCIES
-            .binary_search_by_key(&wanted, |currency| currency.0 >> 8)
-            .ok()?;
-        Some(CURRENCIES[row])
+        let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
+        let [a, b, c] = letters.map(|letter| usize::from(letter.wrapping_sub(b'A')));
+        if a >= 26 || b >= 26 || c >= 26 {
+            return None;
+        }
+        let row = usize::from(INDEX[cell(a, b, c)]).checked_sub(1)?;
+        CURRENCIES.get(row).copied()
     }
 
     /// The three letters as ASCII bytes.
@@ -70,6 +71,31 @@ impl Currency {
     pub fn all() -> impl Iterator<Item = Self> {
         CURRENCIES.iter().copied()
     }
+}
+
+/// Row plus one of each three letters, 0 where no currency has them: a look into it is cheaper than
+/// a search, and this runs per event.
+static INDEX: [u8; 26 * 26 * 26] = index_table();
+const _: () = assert!(COUNT < u8::MAX as usize);
+
+const fn cell(a: usize, b: usize, c: usize) -> usize {
+    (a * 26 + b) * 26 + c
+}
+
+const fn index_table() -> [u8; 26 * 26 * 26] {
+    let mut table = [0; 26 * 26 * 26];
+    let (mut at, mut index) = (0, 0_u8);
+    while at < LETTERS.len() {
+        index += 1;
+        let [a, b, c] = [LETTERS[at], LETTERS[at + 1], LETTERS[at + 2]];
+        table[cell(
+            (a - b'A') as usize,
+            (b - b'A') as usize,
+            (c - b'A') as usize,
+        )] = index;
+        at += 4;
+    }
+    table
 }
 
 const fn currencies() -> [Currency; COUNT] {

@@ -42,6 +42,8 @@ impl Span {
 pub struct Event {
     /// The characters of every text field, one after another.
     pub text: String,
+    /// Within so many of its first bytes no text needs an escape in JSON; 0 where nobody looked.
+    pub plain: u16,
     /// `id`, at most 64 characters.
     pub id: Span,
     /// Fingerprint of `id`.

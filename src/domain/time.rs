@@ -87,7 +87,7 @@ fn pair(number: u32) -> [u8; 2] {
 }
 
 /// `00` to `99`.
-static PAIRS: [[u8; 2]; 100] = {
+pub(crate) static PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[b'0'; 2]; 100];
     let mut at = 0;
     while at < 100 {

@@ -21,6 +21,7 @@ use crate::engine::known::{self, Kind};
 use crate::engine::past::{self, Past};
 use crate::engine::prepared::Prepared;
 use crate::engine::record::{Marks, Record, seconds};
+use crate::engine::seen;
 
 /// What is taken from the view before the record may change.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +62,16 @@ pub fn facts(view: &View<'_>) -> Facts {
         amount_minor: settled(view, &purchase),
         setting: Setting {
             purchase: view.own,
-            country_accustomed: country_accustomed(view.record, country, day),
-            network_accustomed: network_accustomed(view.record, place.network, day),
+            country_accustomed: if country == 0 {
+                None
+            } else {
+                country_accustomed(view.record, country, day)
+            },
+            network_accustomed: if place.network == 0 {
+                None
+            } else {
+                network_accustomed(view.record, place.network, day)
+            },
             acs: view.challenge.map_or(0, |c| c.acs),
         },
         merchant: purchase.merchant,
@@ -117,8 +126,10 @@ pub fn absorb(
             },
             id: event.id_fp.short(),
         };
-        gave_way += u32::from(past::insert(record, past, clock_s));
+        gave_way += remember(record, event.id_fp.0, past, clock_ms);
         gave_way += aggregates::feed(record, prepared, &past, clock_s);
+    } else {
+        gave_way += u32::from(seen::note(record, event.id_fp.0, clock_ms));
     }
     match &event.body {
         Body::Authorization(payment) if payment.is_undoing() => {
@@ -140,6 +151,17 @@ pub fn absorb(
         }
     }
     gave_way
+}
+
+/// Keeps an event's id and the event itself. Returns how many entries had to give way.
+fn remember(record: &mut Record, id: u64, past: Past, clock_ms: i64) -> u32 {
+    let clock_s = seconds(clock_ms);
+    let ids = seen::renewal(record, id, clock_ms);
+    if let Some((ids, events)) = ids.zip(past::renewal(record, past, clock_s)) {
+        record.renew(ids, events);
+        return 0;
+    }
+    u32::from(seen::note(record, id, clock_ms)) + u32::from(past::insert(record, past, clock_s))
 }
 
 /// An approved payment teaches habits; a declined one teaches nothing but its attempt.

@@ -142,15 +142,31 @@ fn bucket(aggregate: &Aggregate, at_s: u32) -> u32 {
     u32::try_from(i64::from(at_s) / aggregate.bucket_s()).unwrap_or(0)
 }
 
+/// An aggregate with bucketed counters that events of a type can feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Fed {
+    /// Its number.
+    index: usize,
+    /// What an event's class must have for the filter to pass, and where: most events fail this
+    /// one comparison.
+    must: u64,
+    mask: u64,
+}
+
 /// Which aggregates take bucketed counters that an event of a type can feed; for each type's code.
-pub fn fed_by_type(aggregates: &[Aggregate]) -> [Vec<usize>; 16] {
+pub fn fed_by_type(aggregates: &[Aggregate]) -> [Vec<Fed>; 16] {
     std::array::from_fn(|code| {
         let can_feed = |filter: &Filter| filter.on >> code & 1 == 1;
         let fed = aggregates.iter().enumerate().filter(|(_, aggregate)| {
             !aggregate.is_exact()
                 && (can_feed(&aggregate.filter) || aggregate.base.as_ref().is_some_and(can_feed))
         });
-        fed.map(|(index, _)| index).collect()
+        fed.map(|(index, aggregate)| {
+            let of_one = (aggregate.base.is_none()).then(|| aggregate.filter.musts());
+            let (must, mask) = of_one.unwrap_or((0, 0));
+            Fed { index, must, mask }
+        })
+        .collect()
     })
 }
 
@@ -160,7 +176,10 @@ pub fn fed_by_type(aggregates: &[Aggregate]) -> [Vec<usize>; 16] {
 pub fn feed(record: &mut Record, prepared: &Prepared, past: &Past, clock_s: u32) -> u32 {
     let mut gave_way = 0;
     let fed = prepared.fed.get(usize::from(past.class.type_code()));
-    for index in fed.into_iter().flatten().copied() {
+    for Fed { index, must, mask } in fed.into_iter().flatten().copied() {
+        if past.class.0 & mask != must {
+            continue;
+        }
         let Some(aggregate) = prepared.book.aggregates.get(index) else {
             continue;
         };
@@ -292,23 +311,19 @@ fn is_kept(aggregate: &Aggregate, cell: Cell, now: u32) -> bool {
     }
 }
 
-/// Drops every counter that no longer counts at `clock_s`; for the sweep of idle cardholders.
-pub fn sweep(record: &mut Record, aggregates: &[Aggregate], clock_s: u32) {
-    cells::prune(record, |cell| {
-        cell.id < cells::SEQUENCES
-            && usize::try_from(cell.id / 2)
-                .ok()
-                .and_then(|i| aggregates.get(i))
-                .is_none_or(|aggregate| match aggregate.op {
-                    Op::Last => {
-                        age_ms(
-                            i64::from(clock_s) * 1_000,
-                            u32::try_from(cell.value).unwrap_or(0),
-                        ) >= aggregate.span_ms
-                    }
-                    Op::Count | Op::Sum | Op::Max | Op::Min | Op::Avg | Op::Distinct | Op::Rate => {
-                        !cells::is_live(cell, bucket(aggregate, clock_s))
-                    }
-                })
-    });
+/// Whether a counter's cell no longer counts at `clock_s`; for the sweep of idle cardholders.
+pub fn is_over(cell: Cell, aggregates: &[Aggregate], clock_s: u32) -> bool {
+    let index = usize::try_from(cell.id / 2).ok();
+    let aggregate = index.and_then(|index| aggregates.get(index));
+    aggregate.is_none_or(|aggregate| match aggregate.op {
+        Op::Last => {
+            age_ms(
+                i64::from(clock_s) * 1_000,
+                u32::try_from(cell.value).unwrap_or(0),
+            ) >= aggregate.span_ms
+        }
+        Op::Count | Op::Sum | Op::Max | Op::Min | Op::Avg | Op::Distinct | Op::Rate => {
+            !cells::is_live(cell, bucket(aggregate, clock_s))
+        }
+    })
 }

@@ -15,6 +15,9 @@ use crate::expr::{Facts, Glance, Halves, Program, Slot, Type};
 
 mod tables;
 
+/// From which bit on a row names facts that wait for the outcome.
+const OUTCOMES: u32 = 32;
+
 /// What an entry is evaluated for; entries lie in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -91,7 +94,9 @@ struct OfType {
     /// Words of a set.
     words: usize,
     tabled: Vec<Tabled>,
-    /// For each combination the words of what can pass, then of what is settled.
+    /// For each combination the words of what can pass, then of what is settled, then one of which
+    /// facts can leave something of it out: a bit each of `asked`, and from [`OUTCOMES`] on of
+    /// `outcomes`.
     table: Vec<u64>,
     /// Asked before the decide phase, and those that wait for the outcome.
     asked: Vec<Asked>,
@@ -182,7 +187,8 @@ impl Left {
         let Some((first, more)) = set.split_first() else {
             return false;
         };
-        self.first & first != 0 || self.more.iter().zip(more).any(|(a, b)| a & b != 0)
+        self.first & first != 0
+            || (!more.is_empty() && self.more.iter().zip(more).any(|(a, b)| a & b != 0))
     }
 
     fn keep(&mut self, set: &[u64]) {
@@ -190,6 +196,9 @@ impl Left {
             return;
         };
         self.first &= first;
+        if more.is_empty() {
+            return;
+        }
         for (word, set) in self.more.iter_mut().zip(more) {
             *word &= set;
         }
@@ -241,13 +250,15 @@ impl Candidates {
                 left.more.extend_from_slice(more);
             }
         }
-        narrow(&of_type.asked, view);
+        let facts = of_type.facts(left.row) & ((1 << OUTCOMES) - 1);
+        narrow(&of_type.asked, facts, view);
     }
 
     /// Leaves out what the outcome rules out.
     pub fn narrow(&self, view: &mut View<'_>) {
         if let Some(of_type) = self.of_type(view) {
-            narrow(&of_type.outcomes, view);
+            let facts = of_type.facts(view.scratch.left.row) >> OUTCOMES;
+            narrow(&of_type.outcomes, facts, view);
         }
     }
 
@@ -301,9 +312,15 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Takes out what the facts leave out; each is asked only where it can.
-fn narrow(asked: &[Asked], view: &mut View<'_>) {
-    for fact in asked {
+/// Takes out what these facts leave out (bit n: the fact at n); each is asked only where it still
+/// can.
+fn narrow(asked: &[Asked], mut facts: u64, view: &mut View<'_>) {
+    while facts != 0 {
+        let at = usize::try_from(facts.trailing_zeros()).unwrap_or(0);
+        facts &= facts - 1;
+        let Some(fact) = asked.get(at) else {
+            return;
+        };
         if !view.scratch.left.meets(&fact.touches) {
             continue;
         }
@@ -316,6 +333,12 @@ fn narrow(asked: &[Asked], view: &mut View<'_>) {
 }
 
 impl OfType {
+    /// Which facts can leave something of a row out.
+    fn facts(&self, row: usize) -> u64 {
+        let place = row + 2 * self.words;
+        self.table.get(place).copied().unwrap_or(0)
+    }
+
     /// Where in the table the row of an event's class begins.
     fn row(&self, class: Class) -> usize {
         self.tabled

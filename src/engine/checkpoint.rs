@@ -408,7 +408,7 @@ fn head(record: &Record) -> [u32; HEAD_WORDS] {
         habit.variance.to_bits(),
         habit.weight.to_bits(),
         habit.updated_s,
-        u32::from(habit.payments) | u32::from(counts.groups()) << 16,
+        u32::from(habit.payments) | u32::from(counts.groups) << 16,
         u32::from(counts.cards) | u32::from(counts.known) << 8 | u32::from(counts.cells) << 16,
         u32::from(counts.seen),
     ];
@@ -478,7 +478,10 @@ fn unpack(words: &[u32; HEAD_WORDS]) -> (Record, Counts, bool) {
         phone_channel,
         flags,
     };
-    let mut counts = Counts::default().with_groups(groups);
+    let mut counts = Counts {
+        groups,
+        ..Counts::default()
+    };
     (counts.cards, counts.countries, counts.known) = (cards, countries, known);
     (counts.cells, counts.seen, counts.past) = (cells, seen, past);
     (record, counts, has_cold != 0)

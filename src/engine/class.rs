@@ -221,6 +221,25 @@ impl Class {
 }
 
 impl Filter {
+    /// What every class that passes has in common, and the mask under which it has it.
+    pub fn musts(&self) -> (u64, u64) {
+        let (mut must, mut mask) = (0, REVERSED);
+        for (number, (shift, width)) in (0_u8..).zip(LAYOUT) {
+            let of = |all: &Vec<(u8, u64)>| {
+                let here = all.iter().filter(|(field, _)| *field == number);
+                here.fold(u64::MAX, |codes, (_, more)| codes & more)
+            };
+            let codes = self.any.iter().fold(0, |codes, all| codes | of(all));
+            // Where some conjunction leaves the field open, all codes are accepted and nothing is alike.
+            let accepted = (0_u64..1 << width).filter(|code| codes >> code & 1 == 1);
+            let (all, any) = accepted.fold((u64::MAX, 0), |(all, any), c| (all & c, any | c));
+            let alike = !(all ^ any) & ((1 << width) - 1);
+            must |= (all & alike) << shift;
+            mask |= alike << shift;
+        }
+        (must, mask)
+    }
+
     /// Whether an event of this class counts. A fact that is unknown passes no test.
     pub fn passes(&self, class: Class) -> bool {
         if self.on >> class.type_code() & 1 == 0 || class.0 & REVERSED != 0 {
@@ -232,5 +251,35 @@ impl Filter {
                 codes >> (class.0 >> shift & ((1 << width) - 1)) & 1 == 1
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_filter_must_have_is_had_by_every_class_that_passes() {
+        let auth = (ClassField::Type as u8, 1 << 1);
+        let declined = (ClassField::Response as u8, 0b1100);
+        let abroad = (ClassField::MerchantAbroad as u8, 1 << 2);
+        let filter = Filter {
+            on: 1 << 1,
+            any: vec![vec![auth, declined, abroad], vec![auth, declined]],
+        };
+        let (must, mask) = filter.musts();
+        // The type whole, of the response that it is neither 1 nor beyond 3, of the place nothing.
+        assert_eq!(mask, REVERSED | 0xF | 0b1110 << 19);
+        let mut passed = 0;
+        for code in 0..=u8::MAX {
+            let class = Class::default()
+                .with(ClassField::Type, code % 16)
+                .with(ClassField::Response, code / 16);
+            for class in [class, class.reversed()] {
+                passed += u32::from(filter.passes(class));
+                assert!(!filter.passes(class) || class.0 & mask == must);
+            }
+        }
+        assert!(passed > 0);
     }
 }

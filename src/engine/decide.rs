@@ -170,6 +170,33 @@ pub fn decision(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> De
     }
 }
 
+/// The same as [`decision`] into the one of an event before, so that its lists are used again.
+pub fn decide(
+    prepared: &Prepared,
+    view: &View<'_>,
+    findings: &Findings,
+    known: &mut Option<Decision>,
+) {
+    let harmless = findings.hits.is_empty() && view.record.due_ms() == 0;
+    let Some(known) = known.as_mut().filter(|_| harmless) else {
+        *known = Some(decision(prepared, view, findings));
+        return;
+    };
+    known.score = 0;
+    known.action = Advice::Allow;
+    known.methods_refused = Refusals::default();
+    known.hold = None;
+    known.rules.clear();
+    known.shadow.clear();
+    known.reasons.clear();
+    known.not_available.clear();
+    if !findings.unknown.is_empty() {
+        known.not_available.extend(missing(prepared, findings));
+    }
+    known.late = view.late;
+    known.rates = converted(prepared, view);
+}
+
 /// The decision on most events: no rule hit, and where nothing is due no hold is open. A score of 0
 /// lies below every band.
 fn harmless(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decision {
@@ -216,15 +243,18 @@ fn in_force(hold: &Standing) -> Reason {
 }
 
 fn not_available(prepared: &Prepared, findings: &Findings) -> Vec<(Arc<str>, &'static str)> {
-    findings
-        .unknown
-        .iter()
-        .take(MAX_NOT_AVAILABLE)
-        .filter_map(|(slot, why)| {
-            let name = prepared.names.get(usize::from(*slot))?;
-            Some((Arc::clone(name), *why))
-        })
-        .collect()
+    missing(prepared, findings).collect()
+}
+
+fn missing(
+    prepared: &Prepared,
+    findings: &Findings,
+) -> impl Iterator<Item = (Arc<str>, &'static str)> {
+    let first = findings.unknown.iter().take(MAX_NOT_AVAILABLE);
+    first.filter_map(|(slot, why)| {
+        let name = prepared.names.get(usize::from(*slot))?;
+        Some((Arc::clone(name), *why))
+    })
 }
 
 /// The rate table's hash, where the purchase in hand is in another currency than the base.

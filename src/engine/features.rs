@@ -219,6 +219,10 @@ impl View<'_> {
 
     /// The response group, Mastercard's soft decline told apart.
     pub fn response(&self, payment: &Authorization) -> ResponseGroup {
+        // Decode counts a 65 as a limit; few payments meet one.
+        if payment.response != ResponseGroup::Limit {
+            return payment.response;
+        }
         let remote = matches!(
             payment.channel,
             Channel::Ecommerce | Channel::Moto | Channel::Recurring
@@ -268,7 +272,7 @@ impl View<'_> {
     /// The merchant of the purchase as a remote payee and as a shop.
     fn merchant(&self) -> Option<[Option<known::Known>; 2]> {
         let merchant = self.purchase?.merchant;
-        Some([Kind::RemoteMerchant, Kind::Merchant].map(|kind| self.known(kind, merchant)))
+        Some(known::merchant(self.record, merchant, self.day()))
     }
 
     fn present_km(&self) -> Option<i64> {

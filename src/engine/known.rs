@@ -110,7 +110,7 @@ impl Known {
 
     /// Days since it was last used, on day `day` since 1970.
     pub fn age_days(self, day: u32) -> u32 {
-        (day % DAY_CYCLE + DAY_CYCLE - self.last_day) % DAY_CYCLE
+        day.wrapping_sub(self.last_day) % DAY_CYCLE
     }
 
     /// On how many days before day `day` it was used.
@@ -150,11 +150,12 @@ impl Known {
 
     /// What it is worth when room is made on day `day`: each day of use weighs as much as thirty
     /// days of age; ties go to the smallest key.
-    fn worth(self, day: u32) -> (i64, u32) {
+    #[inline]
+    fn worth(self, day: u32) -> i64 {
         // For a late event the newer entries lie ahead (age near the whole cycle): they are fresh.
         let age = Some(self.age_days(day)).filter(|age| *age < DAY_CYCLE / 2);
         let age = i64::from(age.unwrap_or(0).min(FORGOTTEN_DAYS * 10));
-        (i64::from(self.days) * 30 - age, self.key)
+        (i64::from(self.days) * 30 - age) << 32 | i64::from(self.key)
     }
 }
 
@@ -180,6 +181,25 @@ pub fn find(record: &Record, kind: Kind, key: u32, day: u32) -> Option<Known> {
         }
     };
     Some(known).filter(|known| known.age_days(day) <= FORGOTTEN_DAYS)
+}
+
+/// The entries of a merchant as a remote payee and as a shop, which still count on day `day`.
+#[inline]
+pub fn merchant(record: &Record, key: u32, day: u32) -> [Option<Known>; 2] {
+    let (entries, _) = record.section(Section::Known).as_chunks::<KNOWN_WORDS>();
+    let mut found = [None; 2];
+    for words in entries.iter().filter(|[known, _]| *known == key) {
+        let known = Known::of_words(*words);
+        if known.age_days(day) > FORGOTTEN_DAYS {
+            continue;
+        }
+        if known.kind == Kind::RemoteMerchant as u8 {
+            found[0] = Some(known);
+        } else if known.kind == Kind::Merchant as u8 {
+            found[1] = Some(known);
+        }
+    }
+    found
 }
 
 /// Whether any country, merchant or network that still counts on day `day` passes a test.
@@ -248,6 +268,7 @@ fn is_known(kind: Kind, key: u32) -> impl Fn(&[u32; KNOWN_WORDS]) -> bool {
 }
 
 /// The place of the entry of the kind that is worth least, where the kind's bound is reached.
+#[inline]
 fn to_give_way(kind: Kind, day: u32, all: impl Iterator<Item = Known>) -> Option<usize> {
     let (mut many, mut least) = (0, None);
     for (index, known) in all.enumerate().filter(|(_, k)| k.kind == kind as u8) {

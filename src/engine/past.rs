@@ -93,6 +93,20 @@ pub fn insert(record: &mut Record, past: Past, clock_s: u32) -> bool {
     full
 }
 
+/// How an event is added where it is the newest and nothing must give way: how many of the oldest
+/// go, and the entry that comes; nothing where [`insert`] has more to do.
+#[inline]
+pub fn renewal(record: &Record, past: Past, clock_s: u32) -> Option<(usize, [u32; PAST_WORDS])> {
+    let (entries, _) = record.section(Section::Past).as_chunks::<PAST_WORDS>();
+    let is_old = |at_s: u32| clock_s.saturating_sub(at_s) >= KEPT_S;
+    let old = entries
+        .iter()
+        .take_while(|[at_s, ..]| is_old(*at_s))
+        .count();
+    let is_newest = entries.last().is_none_or(|[at_s, ..]| *at_s <= past.at_s);
+    (is_newest && !is_old(past.at_s) && entries.len() - old < MAX_PAST).then(|| (old, past.words()))
+}
+
 /// Changes the entry of an authorization by its id, where it is still kept; returns it as it was.
 pub fn change(
     record: &mut Record,

@@ -17,7 +17,7 @@ pub struct Prepared {
     /// Which rules and steps can come true for an event.
     pub candidates: Candidates,
     /// For each event type's code the bucketed aggregates that it can feed.
-    pub fed: [Vec<usize>; 16],
+    pub fed: [Vec<aggregates::Fed>; 16],
     /// The rules as decisions name them.
     pub refs: Vec<RuleRef>,
     /// The names of the scheme's slots, as decisions give them.

@@ -7,7 +7,9 @@
 
 use crate::engine::cold::Cold;
 use crate::engine::habit::Habit;
-use std::ops::Range;
+use ends::Ends;
+
+mod ends;
 
 /// Words of one entry in each section.
 pub const CARD_WORDS: usize = 4;
@@ -23,7 +25,7 @@ pub const SEEN_WORDS: usize = 2;
 pub const PAST_WORDS: usize = 6;
 
 /// A section of a record, in the order in which they lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// Cards and their aliases.
     Cards,
@@ -44,11 +46,8 @@ pub enum Section {
 /// How many entries each section has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Bit n: the MCC group of code n has an entry.
-    groups: u16,
-    /// How many bits of it are set: counting them takes a dozen steps, and every section's place
-    /// depends on it.
-    group_entries: u8,
+    /// MCC groups that have an entry: bit n stands for the group of code n.
+    pub groups: u16,
     /// Counters.
     pub cells: u16,
     /// Ids seen.
@@ -64,57 +63,15 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The same, with entries for the MCC groups of these bits (bit n: the group of code n).
-    #[must_use]
-    pub fn with_groups(self, groups: u16) -> Self {
-        let group_entries = u8::try_from(groups.count_ones()).unwrap_or(0);
-        Self {
-            groups,
-            group_entries,
-            ..self
-        }
-    }
-
-    /// Which MCC groups have an entry: bit n stands for the group of code n.
-    pub fn groups(self) -> u16 {
-        self.groups
-    }
-
     /// Words of all sections together.
     pub fn words(self) -> usize {
-        self.range(Section::Past).end
-    }
-
-    /// Where a section lies, in words.
-    #[inline]
-    fn range(self, section: Section) -> Range<usize> {
-        let cards = usize::from(self.cards) * CARD_WORDS;
-        let groups = cards + usize::from(self.group_entries);
-        let countries = groups + usize::from(self.countries) * COUNTRY_WORDS;
-        let known = countries + usize::from(self.known) * KNOWN_WORDS;
-        let cells = known + usize::from(self.cells) * CELL_WORDS;
-        let seen = cells + usize::from(self.seen) * SEEN_WORDS;
-        let past = seen + usize::from(self.past) * PAST_WORDS;
-        match section {
-            Section::Cards => 0..cards,
-            Section::Groups => cards..groups,
-            Section::Countries => groups..countries,
-            Section::Known => countries..known,
-            Section::Cells => known..cells,
-            Section::Seen => cells..seen,
-            Section::Past => seen..past,
-        }
-    }
-
-    /// How many MCC groups with a lower code have an entry.
-    #[inline]
-    fn groups_before(self, code: u32) -> usize {
-        let lower = u32::from(self.groups) & ((1_u32 << code.min(u16::BITS)) - 1);
-        usize::try_from(lower.count_ones()).unwrap_or(0)
-    }
-
-    fn has_group(self, code: u32) -> bool {
-        u32::from(self.groups).checked_shr(code).unwrap_or(0) & 1 == 1
+        usize::from(self.cards) * CARD_WORDS
+            + usize::try_from(self.groups.count_ones()).unwrap_or(0)
+            + usize::from(self.countries) * COUNTRY_WORDS
+            + usize::from(self.known) * KNOWN_WORDS
+            + usize::from(self.cells) * CELL_WORDS
+            + usize::from(self.seen) * SEEN_WORDS
+            + usize::from(self.past) * PAST_WORDS
     }
 }
 
@@ -133,8 +90,8 @@ pub struct Record {
     pub habit: Habit,
     /// What is open: challenges, episodes, holds.
     pub cold: Option<Box<Cold>>,
-    counts: Counts,
-    /// All the memory there is; the first [`Counts::words`] of it are in use.
+    ends: Ends,
+    /// All the memory there is; the sections fill its beginning.
     words: Box<[u32]>,
 }
 
@@ -142,7 +99,7 @@ impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
         (self.key, self.clock_ms, self.first_s) == (other.key, other.clock_ms, other.first_s)
             && (self.marks, self.habit, &self.cold) == (other.marks, other.habit, &other.cold)
-            && (self.counts, self.words()) == (other.counts, other.words())
+            && (self.ends, self.words()) == (other.ends, other.words())
     }
 }
 
@@ -208,13 +165,14 @@ impl Record {
     }
 
     /// Entries of each section.
+    #[inline]
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.ends.counts()
     }
 
     /// All the words in use, for checkpoints.
     pub fn words(&self) -> &[u32] {
-        self.words.get(..self.counts.words()).unwrap_or(&[])
+        self.words.get(..self.ends.words()).unwrap_or(&[])
     }
 
     /// The earliest moment at which something open becomes due of itself, in milliseconds; 0 where
@@ -242,9 +200,9 @@ impl Record {
 
     /// Puts a record together again from a checkpoint's parts; nothing where they do not fit.
     pub fn with_words(mut self, counts: Counts, words: Vec<u32>) -> Option<Self> {
-        self.counts = counts;
+        self.ends = Ends::of(counts)?;
         self.words = words.into_boxed_slice();
-        (counts.words() == self.words.len()).then_some(self)
+        (self.ends.words() == self.words.len()).then_some(self)
     }
 
     /// Bytes on the heap and in its slot, open matters ([`Cold`]) apart. The heap's part is a whole
@@ -262,7 +220,7 @@ impl Record {
             ^ u64::from(self.marks.flags)
             ^ u64::from(self.habit.payments)
             ^ u64::from(self.habit.updated_s)
-            ^ u64::from(self.counts.past)
+            ^ u64::from(self.ends.past)
             ^ self
                 .cold
                 .as_ref()
@@ -276,22 +234,22 @@ impl Record {
     /// The words of a section.
     #[inline]
     pub fn section(&self, section: Section) -> &[u32] {
-        self.words.get(self.counts.range(section)).unwrap_or(&[])
+        self.words.get(self.ends.range(section)).unwrap_or(&[])
     }
 
     /// The words of a section, to change entries in place.
     #[inline]
     pub fn section_mut(&mut self, section: Section) -> &mut [u32] {
-        let range = self.counts.range(section);
+        let range = self.ends.range(section);
         self.words.get_mut(range).unwrap_or(&mut [])
     }
 
     /// The entry of an MCC group.
     #[inline]
     pub fn group(&self, code: u32) -> Option<u32> {
-        let index = self.counts.groups_before(code);
+        let index = self.ends.groups_before(code);
         let word = || self.section(Section::Groups).get(index).copied();
-        if self.counts.has_group(code) {
+        if self.ends.has_group(code) {
             word()
         } else {
             None
@@ -304,14 +262,14 @@ impl Record {
         let Some(bit) = 1_u16.checked_shl(code) else {
             return;
         };
-        let index = self.counts.groups_before(code);
-        if self.counts.has_group(code) {
+        let index = self.ends.groups_before(code);
+        if self.ends.has_group(code) {
             if let Some(word) = self.section_mut(Section::Groups).get_mut(index) {
                 *word = change(Some(*word));
             }
         } else {
             self.insert(Section::Groups, index, [change(None)]);
-            self.counts = self.counts.with_groups(self.counts.groups | bit);
+            self.ends.groups_set |= bit;
         }
     }
 
@@ -322,7 +280,7 @@ impl Record {
             .filter_map(|code| Some((code, self.group(code)?)))
             .collect();
         self.remove::<1>(Section::Groups, 0, old.len());
-        self.counts = self.counts.with_groups(0);
+        self.ends.groups_set = 0;
         for (code, word) in old {
             if let Some(code) = recode(code) {
                 self.change_group(code, |_| word);
@@ -330,10 +288,45 @@ impl Record {
         }
     }
 
+    /// Adds an id and an event behind those seen, and lets so many of the oldest ids and of the
+    /// first events go: all in one move, since nearly every event does just this.
+    pub fn renew(
+        &mut self,
+        (ids, id): (usize, [u32; SEEN_WORDS]),
+        (events, event): (usize, [u32; PAST_WORDS]),
+    ) {
+        let seen = self.ends.range(Section::Seen);
+        let past = self.ends.range(Section::Past);
+        let kept_ids = (seen.start + ids * SEEN_WORDS).min(seen.end)..seen.end;
+        let kept_events = (past.start + events * PAST_WORDS).min(past.end)..past.end;
+        let past_at = seen.start + kept_ids.len() + SEEN_WORDS;
+        let used = past_at + kept_events.len() + PAST_WORDS;
+        if used > self.words.len() {
+            self.resize(used);
+        }
+        // The ids move down or not at all, so the events that follow never lie in their way.
+        let words = &mut *self.words;
+        if kept_ids.start > seen.start {
+            words.copy_within(kept_ids, seen.start);
+        }
+        if !kept_events.is_empty() {
+            words.copy_within(kept_events, past_at);
+        }
+        if let Some(place) = words.get_mut(past_at - SEEN_WORDS..past_at) {
+            place.copy_from_slice(&id);
+        }
+        if let Some(place) = words.get_mut(used - PAST_WORDS..used) {
+            place.copy_from_slice(&event);
+        }
+        // INVARIANT (few-words): the bounds of ids and events keep these far below 2^16.
+        self.ends.seen = u16::try_from(past_at).unwrap_or(u16::MAX);
+        self.ends.past = u16::try_from(used).unwrap_or(u16::MAX);
+    }
+
     /// Inserts an entry before the entry at `index` of its section.
     pub fn insert<const N: usize>(&mut self, section: Section, index: usize, entry: [u32; N]) {
-        let used = self.counts.words();
-        let at = (self.counts.range(section).start + index * N).min(used);
+        let used = self.ends.words();
+        let at = (self.ends.range(section).start + index * N).min(used);
         if used + N > self.words.len() {
             self.resize(used + N);
         }
@@ -343,7 +336,7 @@ impl Record {
                 *place = entry;
             }
         }
-        self.recount(section, 1);
+        self.ends.grow(section, i16::try_from(N).unwrap_or(0));
     }
 
     /// Removes `many` entries from the entry at `index` on.
@@ -351,13 +344,14 @@ impl Record {
         if many == 0 {
             return;
         }
-        let used = self.counts.words();
-        let start = self.counts.range(section).start + index * N;
+        let used = self.ends.words();
+        let start = self.ends.range(section).start + index * N;
         let end = (start + many * N).min(used);
         if let Some(tail) = self.words.get_mut(start.min(end)..used) {
             tail.copy_within(end - start.min(end).., 0);
         }
-        self.recount(section, -i32::try_from(many).unwrap_or(i32::MAX));
+        let gone = end - start.min(end);
+        self.ends.grow(section, -i16::try_from(gone).unwrap_or(0));
     }
 
     /// Changes or drops the entries of a section one by one: those for which `keep` is true stay, as
@@ -371,7 +365,9 @@ impl Record {
         let mut kept = 0;
         for index in 0..entries.len() {
             if entries.get_mut(index).is_some_and(&mut keep) {
-                entries.swap(kept, index);
+                if kept != index {
+                    entries.swap(kept, index);
+                }
                 kept += 1;
             }
         }
@@ -381,13 +377,13 @@ impl Record {
 
     /// Whether the record holds more memory than it needs.
     pub fn has_slack(&self) -> bool {
-        self.words.len() > block_words(self.counts.words())
+        self.words.len() > block_words(self.ends.words())
     }
 
     /// Gives back memory that the record has not used for a while.
     pub fn shrink(&mut self) {
         if self.has_slack() {
-            self.resize(self.counts.words());
+            self.resize(self.ends.words());
         }
     }
 
@@ -400,20 +396,6 @@ impl Record {
         words.resize(room, 0);
         self.words = words.into_boxed_slice();
     }
-
-    /// Counts entries of a section; the bits of groups are counted where they are set.
-    fn recount(&mut self, section: Section, by: i32) {
-        let counts = &mut self.counts;
-        match section {
-            Section::Cards => counts.cards = moved(counts.cards, by),
-            Section::Groups => {}
-            Section::Countries => counts.countries = moved(counts.countries, by),
-            Section::Known => counts.known = moved(counts.known, by),
-            Section::Cells => counts.cells = moved(counts.cells, by),
-            Section::Seen => counts.seen = moved(counts.seen, by),
-            Section::Past => counts.past = moved(counts.past, by),
-        }
-    }
 }
 
 /// The words of the smallest block of the allocator that has room for so many: multiples of 16 bytes
@@ -425,11 +407,6 @@ fn block_words(words: usize) -> usize {
     }
     let step = 1 << ((words - 1).ilog2() - 2);
     words.next_multiple_of(step)
-}
-
-/// A count moved by some; every section has a bound far below its type's.
-fn moved<T: TryFrom<i32> + Into<i32> + Copy>(count: T, by: i32) -> T {
-    T::try_from(count.into() + by).unwrap_or(count)
 }
 
 /// Whole seconds of a time in milliseconds; times are within [`crate::domain::time::MS_RANGE`].
@@ -470,6 +447,24 @@ mod tests {
                 .all(|(words, size)| words * 4 <= *size)
         );
         assert_eq!(block_words(0), 0);
+    }
+
+    #[test]
+    fn renewing_is_removing_and_inserting_in_one_move() {
+        let (mut one, mut two) = (Record::new(1, 0), Record::new(1, 0));
+        for n in 0..60_u32 {
+            let seen = usize::from(one.counts().seen);
+            let past = usize::from(one.counts().past);
+            let ids = [0, 1, 0, 3, 0, seen][(n % 6) as usize].min(seen);
+            let events = [0, 0, 2, past, 0, 1][(n / 6 % 6) as usize].min(past);
+            one.renew((ids, [n; SEEN_WORDS]), (events, [n; PAST_WORDS]));
+            two.remove::<SEEN_WORDS>(Section::Seen, 0, ids);
+            two.insert(Section::Seen, seen - ids, [n; SEEN_WORDS]);
+            two.remove::<PAST_WORDS>(Section::Past, 0, events);
+            two.insert(Section::Past, past - events, [n; PAST_WORDS]);
+            assert_eq!(one, two, "{n}");
+        }
+        assert!(one.counts().seen > 1 && one.counts().past > 1);
     }
 
     #[test]

@@ -20,7 +20,12 @@ pub fn contains(record: &Record, id: u64, clock_ms: i64) -> bool {
     }
     let now = seconds(clock_ms);
     let [low, high] = entry(id, 0);
-    let (entries, _) = record.section(Section::Seen).as_chunks::<SEEN_WORDS>();
+    let words = record.section(Section::Seen);
+    // A look at every word without a branch; nearly always none has these bits.
+    if !words.iter().fold(false, |hit, word| hit | (*word == low)) {
+        return false;
+    }
+    let (entries, _) = words.as_chunks::<SEEN_WORDS>();
     entries
         .iter()
         .any(|[l, h]| *l == low && h >> 19 == high >> 19 && age(*h, now) <= HORIZON_S)
@@ -45,6 +50,15 @@ pub fn note(record: &mut Record, id: u64, clock_ms: i64) -> bool {
     }
     record.remove::<SEEN_WORDS>(Section::Seen, count + 1 - gone, gone - 1);
     full
+}
+
+/// How an id is noted where nothing must give way: how many of the oldest go, and the entry that
+/// comes; nothing where the list is full.
+#[inline]
+pub fn renewal(record: &Record, id: u64, clock_ms: i64) -> Option<(usize, [u32; SEEN_WORDS])> {
+    let old = beyond(record, clock_ms);
+    let full = old == 0 && usize::from(record.counts().seen) >= MAX_SEEN;
+    (!full).then(|| (old, entry(id, seconds(clock_ms))))
 }
 
 /// Forgets ids beyond the horizon at `clock_ms`. Must be called before the record's clock moves.
@@ -78,7 +92,7 @@ fn entry(id: u64, clock_s: u32) -> [u32; SEEN_WORDS] {
 }
 
 fn age(high: u32, now_s: u32) -> u32 {
-    (now_s % CYCLE_S + CYCLE_S - high % CYCLE_S) % CYCLE_S
+    now_s.wrapping_sub(high) % CYCLE_S
 }
 
 #[cfg(test)]

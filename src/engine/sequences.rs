@@ -6,7 +6,7 @@
 //! every combination of past events, in constant space.
 
 use crate::engine::book::{Rule, Sequence, Step};
-use crate::engine::cells;
+use crate::engine::cells::{self, Cell};
 use crate::engine::record::Record;
 
 /// The counter id of a sequence's state.
@@ -122,17 +122,12 @@ fn repeat(
     }
 }
 
-/// Drops the states of all sequences that can no longer complete at `clock_ms`.
-pub fn sweep(record: &mut Record, rules: &[Rule], clock_ms: i64) {
-    cells::prune(record, |cell| {
-        cell.id >= cells::SEQUENCES
-            && !rules
-                .iter()
-                .filter_map(|rule| rule.sequence.as_ref())
-                .any(|sequence| {
-                    let from = cells::SEQUENCES + u32::from(sequence.first_state);
-                    (from..from + u32::from(sequence.states())).contains(&cell.id)
-                        && clock_ms - cell.value < sequence.within_ms
-                })
-    });
+/// Whether a state's cell can no longer complete its sequence at `clock_ms`.
+pub fn is_over(cell: Cell, rules: &[Rule], clock_ms: i64) -> bool {
+    let mut sequences = rules.iter().filter_map(|rule| rule.sequence.as_ref());
+    !sequences.any(|sequence| {
+        let from = cells::SEQUENCES + u32::from(sequence.first_state);
+        (from..from + u32::from(sequence.states())).contains(&cell.id)
+            && clock_ms - cell.value < sequence.within_ms
+    })
 }

@@ -6,7 +6,7 @@ use crate::domain::codes::{Advice, AuthorizationKind, Verdict};
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::Fingerprint;
 use crate::domain::outcome::Effect;
-use crate::encode;
+use crate::encode::Pen;
 use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
 use std::sync::Arc;
@@ -48,28 +48,6 @@ pub struct Position {
     pub file: Arc<str>,
     /// The line, from 1, or the offset.
     pub line: u64,
-}
-
-/// The text of positions: what stands before the number stays while only that changes.
-#[derive(Debug, Default)]
-pub struct Place {
-    file: Arc<str>,
-    text: String,
-}
-
-impl Place {
-    /// The text of a position.
-    pub fn of(&mut self, position: &Position) -> &str {
-        if self.text.is_empty() || !Arc::ptr_eq(&self.file, &position.file) {
-            self.file = Arc::clone(&position.file);
-            self.text.clear();
-            self.text.push_str(&self.file);
-        }
-        self.text.truncate(self.file.len());
-        self.text
-            .push_str(itoa::Buffer::new().format(position.line));
-        &self.text
-    }
 }
 
 /// A shard's share of a batch.
@@ -184,7 +162,7 @@ pub fn run(
 ) -> Output {
     let mut out = batch.spent;
     out.clear(batch.number);
-    let mut place = Place::default();
+    let mut pen = Pen::default();
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
@@ -201,8 +179,9 @@ pub fn run(
                 }
                 Work::Event(event, position) => {
                     engine.apply(event, outcome);
-                    let position = place.of(position);
-                    collect(engine, event, position, item.seq, outcome, &mut out);
+                    write(
+                        engine, event, position, item.seq, outcome, &mut out, &mut pen,
+                    );
                 }
             }
         }
@@ -220,13 +199,14 @@ fn under(engine: &mut Engine, prepared: &Arc<Prepared>) {
     }
 }
 
-fn collect(
+fn write(
     engine: &Engine,
     event: &Event,
-    position: &str,
+    position: &Position,
     seq: u64,
     outcome: &mut Outcome,
     out: &mut Output,
+    pen: &mut Pen,
 ) {
     out.tally.unknown_codes += u64::from(event.unknown_codes.count());
     if outcome.applied == Applied::Duplicate {
@@ -240,12 +220,13 @@ fn collect(
         if let Some(count) = out.tally.actions.get_mut(action) {
             *count += 1;
         }
-        encode::decision(
+        pen.decision(
             &mut out.decisions,
             event,
             decision,
             &engine.prepared().version,
-            position,
+            &position.file,
+            position.line,
         );
         out.ends.push((seq, out.decisions.len()));
     }
@@ -253,10 +234,13 @@ fn collect(
         .decision
         .as_ref()
         .is_some_and(|d| d.action == Advice::Allow);
-    out.notes
-        .extend(note(event, allowed).map(|note| (seq, note)));
-    out.effects
-        .extend(outcome.effects.drain(..).map(|effect| (seq, effect)));
+    if let Some(note) = note(event, allowed) {
+        out.notes.push((seq, note));
+    }
+    if !outcome.effects.is_empty() {
+        out.effects
+            .extend(outcome.effects.drain(..).map(|effect| (seq, effect)));
+    }
 }
 
 fn note(event: &Event, allowed: bool) -> Option<Note> {

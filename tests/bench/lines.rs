@@ -21,10 +21,10 @@ use varsel::clock::thread_cpu_time;
 use varsel::decode::Decoder;
 use varsel::domain::event::Event;
 use varsel::domain::outcome::{Decision, Effect};
-use varsel::encode;
+use varsel::encode::{self, Pen};
 use varsel::engine::{Engine, Outcome};
 use varsel::intake::Intake;
-use varsel::replay::worker::{self, Batch, Item, Output, Place, Position, Work};
+use varsel::replay::worker::{self, Batch, Item, Output, Position, Work};
 
 /// The stages, in order.
 const STAGES: [&str; 4] = ["decode", "intake", "engine", "encode"];
@@ -218,16 +218,11 @@ impl Way {
         let t3 = thread_cpu_time();
         self.out.clear();
         let version = Arc::clone(&self.engine.prepared().version);
-        let mut place = Place::default();
+        let mut pen = Pen::default();
         for (index, decision) in self.decisions.drain(..) {
             if let Some(Work::Event(event, position)) = self.items.get(index).map(|i| &i.work) {
-                encode::decision(
-                    &mut self.out,
-                    event,
-                    &decision,
-                    &version,
-                    place.of(position),
-                );
+                let (file, line) = (&position.file, position.line);
+                pen.decision(&mut self.out, event, &decision, &version, file, line);
             }
         }
         self.bytes_out += u64::try_from(self.out.len()).unwrap_or(0);

@@ -3,7 +3,7 @@
 //! For each event type the coded facts that its conditions test are combined into one table while
 //! that stays small; what else is cheap to ask gets a set for each of its codes.
 
-use super::{Asked, Claim, Entry, OfType, Reading, Stage, Tabled};
+use super::{Asked, Claim, Entry, OUTCOMES, OfType, Reading, Stage, Tabled};
 use crate::engine::book::List;
 use crate::engine::class::ClassField;
 use crate::engine::vocabulary::{BUILT_INS, Feature};
@@ -11,8 +11,11 @@ use crate::expr::{Glance, Slot, Told, Type};
 
 /// The most combinations of coded facts tabled for one event type: 16 KiB a word of rules.
 const MAX_COMBINATIONS: usize = 1_024;
-/// The most facts asked for each event type beside the table.
-const MAX_ASKED: usize = 12;
+/// The most facts asked for each event type beside the table, looks into lists apart.
+const MAX_ASKED: usize = 16;
+/// The most looks into lists asked for each event type: one costs less than the condition it spares.
+const MAX_LISTED: usize = 8;
+const _: () = assert!(MAX_ASKED + MAX_LISTED <= OUTCOMES as usize);
 /// Facts dearer than this are not asked beforehand, in nanoseconds; the cheap are asked first.
 const MAX_COST_NS: u32 = 16;
 
@@ -43,9 +46,8 @@ pub(super) fn of_type(
     kind_of: &dyn Fn(Slot) -> Option<(Type, u32)>,
     lists: &[List],
 ) -> OfType {
-    let mut facts = facts(claims, kind_of);
+    let facts = facts(claims, kind_of);
     let tabled = choose(claims, &facts);
-    facts.extend(listings(claims, lists));
     let is_settled =
         |slot: Slot| slot == Feature::Type as Slot || tabled.iter().any(|fact| fact.slot == slot);
     let entries: Vec<Entry> = claims
@@ -57,19 +59,24 @@ pub(super) fn of_type(
             last: claim.last.map(|program| program.halves(&is_settled)),
         })
         .collect();
-    let mut asked: Vec<(u32, Asked)> = facts
-        .into_iter()
-        .filter(|fact| !is_settled(fact.slot) && fact.cost_ns <= MAX_COST_NS)
-        .map(|fact| (fact.cost_ns, asked(claims, type_code, fact)))
-        .filter(|(_, fact)| many(&fact.touches) > 0)
-        .collect();
-    asked.sort_by_key(|(cost, fact)| (std::cmp::Reverse(many(&fact.touches)), *cost, fact.slot));
-    asked.truncate(MAX_ASKED);
+    let told = |facts: Vec<Fact>, most: usize| {
+        let mut told: Vec<(u32, Asked)> = facts
+            .into_iter()
+            .filter(|fact| !is_settled(fact.slot) && fact.cost_ns <= MAX_COST_NS)
+            .map(|fact| (fact.cost_ns, asked(claims, type_code, fact)))
+            .filter(|(_, fact)| many(&fact.touches) > 0)
+            .collect();
+        told.sort_by_key(|(cost, fact)| (std::cmp::Reverse(many(&fact.touches)), *cost, fact.slot));
+        told.truncate(most);
+        told
+    };
+    let mut asked = told(facts, MAX_ASKED);
+    asked.extend(told(listings(claims, lists), MAX_LISTED));
     asked.sort_by_key(|(cost, _)| *cost);
-    let (outcomes, asked) = asked
+    let (outcomes, asked): (Vec<Asked>, Vec<Asked>) = asked
         .into_iter()
         .map(|(_, fact)| fact)
-        .partition(|fact| Feature::of_slot(fact.slot).is_some_and(Feature::is_outcome));
+        .partition(|fact: &Asked| Feature::of_slot(fact.slot).is_some_and(Feature::is_outcome));
     let stage = |stage| {
         set(claims, |at| {
             claims.get(at).is_some_and(|c| c.stage == stage)
@@ -80,8 +87,8 @@ pub(super) fn of_type(
         absorb: stage(Stage::Absorb),
         step: stage(Stage::Step),
         words: words(claims),
-        table: table(claims, &entries, type_code, &tabled),
-        tabled: placed(&tabled, 2 * words(claims)),
+        table: table(claims, &entries, type_code, &tabled, [&asked, &outcomes]),
+        tabled: placed(&tabled, 2 * words(claims) + 1),
         entries,
         asked,
         outcomes,
@@ -268,10 +275,17 @@ fn placed(tabled: &[Grouped], width: usize) -> Vec<Tabled> {
     tabled.iter().map(place).collect()
 }
 
-/// For each combination, the first fact's groups varying fastest, what can pass and what is settled.
-fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Grouped]) -> Vec<u64> {
+/// For each combination, the first fact's groups varying fastest, what can pass, what is settled, and
+/// which of the facts asked apart can leave out more.
+fn table(
+    claims: &[&Claim<'_>],
+    entries: &[Entry],
+    type_code: u32,
+    tabled: &[Grouped],
+    asked: [&[Asked]; 2],
+) -> Vec<u64> {
     let combinations: usize = tabled.iter().map(|fact| fact.givens.len()).product();
-    let mut table = Vec::with_capacity(combinations * 2 * words(claims));
+    let mut table = Vec::with_capacity(combinations * (2 * words(claims) + 1));
     for combination in 0..combinations {
         let mut left = combination;
         let mut givens = Vec::with_capacity(tabled.len());
@@ -294,17 +308,27 @@ fn table(claims: &[&Claim<'_>], entries: &[Entry], type_code: u32, tabled: &[Gro
             told: &told,
             misses: &|_, _| false,
         };
-        table.extend(set(claims, |at| {
+        let can_pass = set(claims, |at| {
             claims.get(at).is_some_and(|claim| claim.can_pass(glance))
-        }));
+        });
+        let [now, then] = asked.map(|facts| telling(facts, &can_pass));
+        table.extend(can_pass);
         table.extend(set(claims, |at| {
             entries.get(at).is_some_and(|entry| {
                 let mut halves = entry.when.iter().chain(&entry.last);
                 halves.all(|half| half.settled(glance).is_true())
             })
         }));
+        table.push(now | then << OUTCOMES);
     }
     table
+}
+
+/// Which facts touch any of these claims, a bit each.
+fn telling(facts: &[Asked], claims: &[u64]) -> u64 {
+    let touch = |fact: &Asked| fact.touches.iter().zip(claims).any(|(a, b)| a & b != 0);
+    let told = facts.iter().enumerate().filter(|(_, fact)| touch(fact));
+    told.fold(0, |bits, (at, _)| bits | 1 << at)
 }
 
 /// A fact with what can pass for each of its codes.
