@@ -452,6 +452,7 @@ mod tests {
     #[test]
     fn renewing_is_removing_and_inserting_in_one_move() {
         let (mut one, mut two) = (Record::new(1, 0), Record::new(1, 0));
+        let (mut most_seen, mut most_past) = (0, 0);
         for n in 0..60_u32 {
             let seen = usize::from(one.counts().seen);
             let past = usize::from(one.counts().past);
@@ -463,8 +464,10 @@ mod tests {
             two.remove::<PAST_WORDS>(Section::Past, 0, events);
             two.insert(Section::Past, past - events, [n; PAST_WORDS]);
             assert_eq!(one, two, "{n}");
+            most_seen = most_seen.max(one.counts().seen);
+            most_past = most_past.max(one.counts().past);
         }
-        assert!(one.counts().seen > 1 && one.counts().past > 1);
+        assert!(most_seen > 3 && most_past > 3);
     }
 
     #[test]
