@@ -456,7 +456,7 @@ mod tests {
         for n in 0..60_u32 {
             let seen = usize::from(one.counts().seen);
             let past = usize::from(one.counts().past);
-            let ids = [0, 1, 0, 3, 0, seen][(n % 6) as usize].min(seen);
+            let ids = [0, 1, 0, 0, 3, 0, 0, seen][(n % 8) as usize].min(seen);
             let events = [0, 0, 2, past, 0, 1][(n / 6 % 6) as usize].min(past);
             one.renew((ids, [n; SEEN_WORDS]), (events, [n; PAST_WORDS]));
             two.remove::<SEEN_WORDS>(Section::Seen, 0, ids);

@@ -123,7 +123,7 @@ impl Outbox {
     }
 
     /// The oldest burst, which waits no more.
-    pub fn next(&mut self) -> Option<Burst> {
+    pub fn pop(&mut self) -> Option<Burst> {
         let burst = self.bursts.pop_front()?;
         self.len -= burst.len();
         Some(burst)
@@ -152,7 +152,7 @@ mod tests {
         let mut outbox = Outbox::default();
         fill(&mut outbox, &["a", "bb", "", "cc"]);
         let mut seen = Vec::new();
-        let mut burst = outbox.next().unwrap();
+        let mut burst = outbox.pop().unwrap();
         assert!(outbox.is_empty());
         burst.hand_over(|_, (key, value), headers, ticket| {
             assert_eq!(value, b"value");
@@ -166,7 +166,7 @@ mod tests {
         fill(&mut outbox, &["d"]);
         outbox.put_back(burst);
         assert_eq!(outbox.len(), 3);
-        while let Some(mut burst) = outbox.next() {
+        while let Some(mut burst) = outbox.pop() {
             burst.hand_over(|_, (key, _), _, _| {
                 seen.push(key.to_vec());
                 Ok(())
@@ -182,8 +182,8 @@ mod tests {
         for _ in 0..3 {
             fill(&mut outbox, &["key"; BURST / 2]);
         }
-        assert_eq!(outbox.next().map(|burst| burst.len()), Some(BURST));
-        assert_eq!(outbox.next().map(|burst| burst.len()), Some(BURST / 2));
-        assert!(outbox.next().is_none());
+        assert_eq!(outbox.pop().map(|burst| burst.len()), Some(BURST));
+        assert_eq!(outbox.pop().map(|burst| burst.len()), Some(BURST / 2));
+        assert!(outbox.pop().is_none());
     }
 }

@@ -134,7 +134,7 @@ impl Line {
             if outbox.is_empty() || fate.burst.load(Ordering::Acquire) != 0 {
                 return;
             }
-            let Some(burst) = outbox.next() else {
+            let Some(burst) = outbox.pop() else {
                 return;
             };
             // Counted before the first is given to the client: its answer may come at once.
