@@ -199,7 +199,7 @@ pub fn producer(config: &Config) -> Result<ClientConfig, StreamError> {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("partitioner", "murmur2_random")
-        .set("linger.ms", "3")
+        .set("linger.ms", "1.5")
         .set("message.timeout.ms", "0")
         .set("message.max.bytes", MAX_RECORD_BYTES)
         .set(

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub const ROOM: usize = 32_768;
 /// Records that go at once, at most: the client takes in so many within `linger.ms`, so that one request carries
 /// all of them.
-pub const BURST: usize = 4_096;
+pub const BURST: usize = 3_072;
 
 /// Which of the busy topics, and the partition where the key does not say.
 pub type To = (usize, Option<i32>);

@@ -26,7 +26,7 @@ use std::time::Duration;
 const FULL_WAIT: Duration = Duration::from_micros(500);
 
 /// How long the client is listened to before the thread looks whether it is over.
-const LISTEN: Duration = Duration::from_millis(100);
+const LISTEN: Duration = Duration::from_millis(500);
 
 /// What becomes of records sent.
 #[derive(Debug, Default)]
