@@ -109,6 +109,7 @@ pub fn run(options: &Run, err: &mut dyn Write) -> io::Result<u8> {
         geo,
         metrics: Arc::new(Metrics::default()),
         readiness: Arc::new(Readiness::new(&["started"])),
+        more: axum::Router::new(),
     };
     said(live::run(parts, &signals), err)
 }
