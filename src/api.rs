@@ -6,6 +6,8 @@
 
 pub mod answer;
 pub mod areq;
+pub mod audit;
+pub mod door;
 pub mod emv;
 pub mod failure;
 pub mod forward;

@@ -277,6 +277,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// `host:port` under which other instances reach this one; without it, `listen`.
     pub advertise: Option<String>,
+    /// Whether the risk API may be served beyond this machine without TLS.
+    pub open: bool,
 }
 
 /// What the risk API answers with.
@@ -288,6 +290,10 @@ pub struct Api {
     pub deadline: Duration,
     /// Where the keys are read by which card numbers of AReqs become tokens.
     pub token_keys: Option<SecretSource>,
+    /// Who may call what; without it, everybody everything.
+    pub clients: Option<PathBuf>,
+    /// Where every call that changes something is noted; without it, nowhere.
+    pub audit: Option<PathBuf>,
 }
 
 /// What may be advised where nothing could be judged. There is no `allow` among it.

@@ -87,7 +87,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         let teller = Teller::new(&config, &seats, &ledger, &sender, &parts.metrics);
         teller.map(|teller| pages::router(Arc::new(teller)))
     });
-    let calls = calls.transpose().map_err(StreamError::Password)?;
+    let calls = calls.transpose()?;
     let served = http::serve(
         config.http.listen,
         Limits::default(),

@@ -171,6 +171,9 @@ pub enum StreamError {
     /// The port for `/livez`, `/readyz` and `/metrics`.
     #[error("{0}\n  = help: free the port, or name another address as `http.listen`")]
     Port(String),
+    /// Who may call the risk API, or where its calls are noted.
+    #[error("{0}")]
+    Door(String),
     /// A thread could not be had, or ended before its time.
     #[error("a scoring thread stopped unexpectedly: {0}")]
     Thread(String),

@@ -58,6 +58,8 @@ codes! {
         "act on the fallback; wait as `retry-after` says";
     LogUnavailable = "log_unavailable", 503, "the broker did not take the step in time",
         "call again with the same content: a repeated step has no further effect";
+    AuditUnavailable = "audit_unavailable", 503, "the audit log cannot be written, so that the step was not taken",
+        "call again later; an operator must look after the disk";
     BadRequest = "bad_request", 400, "the request cannot be read",
         "mend the request as `detail` says";
     Refused = "refused", 422, "the event is refused, as it would be in the stream",

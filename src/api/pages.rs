@@ -5,21 +5,25 @@
 
 use crate::api::answer::Asked;
 use crate::api::areq;
+use crate::api::audit::Entry;
 use crate::api::failure::{Code, Failure};
 use crate::api::forward::Passed;
 use crate::api::look;
 use crate::api::openapi;
-use crate::api::routes::ROUTES;
+use crate::api::routes::{ROUTES, Route};
 use crate::api::steps::Said;
 use crate::api::teller::{Judged, Span, Teller};
 use crate::clock::{self, Stopwatch};
 use crate::config::Fallback;
+use crate::decode::contains_card_number;
+use crate::domain::ids::EffectId;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
-use axum::response::Response;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,6 +47,8 @@ const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long the caller can wait, in milliseconds from when we have the request's head.
 pub const DEADLINE: HeaderName = HeaderName::from_static("varsel-deadline-ms");
+/// Who calls, as the door has found.
+const CLIENT: HeaderName = HeaderName::from_static("varsel-client");
 const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Requests since the start, for the ids of those that bring none.
@@ -97,11 +103,42 @@ type Desk = State<Arc<Teller>>;
 pub fn router(teller: Arc<Teller>) -> Router {
     let calls = ROUTES
         .iter()
-        .filter_map(|route| Some((route.path, call_of(route.path)?)));
-    let router = calls.fold(Router::new(), |router, (path, call)| {
-        router.route(path, call)
+        .filter_map(|route| Some((route, call_of(route.path)?)));
+    let router = calls.fold(Router::new(), |router, (route, call)| {
+        // An open door costs nothing.
+        let call = if teller.door.is_open() {
+            call
+        } else {
+            let teller = Arc::clone(&teller);
+            call.layer(from_fn(move |request, next| {
+                admitted(Arc::clone(&teller), route, request, next)
+            }))
+        };
+        router.route(route.path, call)
     });
     router.with_state(teller)
+}
+
+/// Lets a caller pass, named in a header of ours.
+async fn admitted(
+    teller: Arc<Teller>,
+    route: &'static Route,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let who = teller.door.admit(request.headers(), route);
+    match who.map(HeaderValue::from_str) {
+        Ok(Ok(name)) => {
+            request.headers_mut().insert(CLIENT, name);
+            next.run(request).await
+        }
+        Ok(Err(_)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(failure) => {
+            let fallback = route.judges.then_some(teller.config.api.fallback);
+            let (call, _) = Call::read(request.headers(), STEP_DEADLINE, fallback);
+            failed(&teller, &call, &failure)
+        }
+    }
 }
 
 /// What is done at a path; nothing for one that the table does not have.
@@ -261,7 +298,10 @@ async fn step(
     let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
     let result = async {
         let said = said(body, &call, is_fine).await?;
-        teller.step(&id, action, &said, call.span).await
+        let hold = EffectId::parse(&id).ok_or(Code::UnknownHold)?;
+        let what = format!("{action} {hold}");
+        let said = noted(&teller, &call, &headers, &what, said)?;
+        teller.step(hold, action, &said, call.span).await
     };
     match result.await {
         Ok((row, shows)) => stepped(&teller, &call, row.line, shows),
@@ -279,11 +319,53 @@ async fn dispose(
     let key = headers.get(&IDEMPOTENCY).and_then(|key| key.to_str().ok());
     let result = async {
         let said = said(body, &call, is_fine).await?;
-        teller.dispose(&id, &said, key, call.span).await
+        let alert = EffectId::parse(&id).ok_or(Code::UnknownAlert)?;
+        let what = format!("disposition {alert}");
+        let said = noted(&teller, &call, &headers, &what, said)?;
+        teller.dispose(alert, &said, key, call.span).await
     };
     match result.await {
         Ok((row, shows)) => stepped(&teller, &call, row.line, shows),
         Err(failure) => failed(&teller, &call, &failure),
+    }
+}
+
+/// Notes a step in the audit log before it is taken; who calls has taken it, unless they name another.
+fn noted(
+    teller: &Teller,
+    call: &Call,
+    headers: &HeaderMap,
+    what: &str,
+    mut said: Said,
+) -> Result<Said, Failure> {
+    let client = headers.get(&CLIENT).filter(|_| !teller.door.is_open());
+    let who = client.and_then(|client| client.to_str().ok());
+    if said.by.is_empty() {
+        who.unwrap_or_default().clone_into(&mut said.by);
+    }
+    let Some(audit) = &teller.audit else {
+        return Ok(said);
+    };
+    let verdict = said.verdict.as_deref().unwrap_or_default();
+    if [&said.by, &said.reason, verdict]
+        .into_iter()
+        .any(contains_card_number)
+    {
+        return Err(Code::CardNumber.into());
+    }
+    let entry = Entry {
+        now_ms: clock::now_ms(),
+        who: who.unwrap_or("anybody"),
+        call: what,
+        request_id: call.id.to_str().unwrap_or_default(),
+        said: (&said.by, &said.reason, verdict),
+    };
+    match audit.note(&entry) {
+        Ok(()) => Ok(said),
+        Err(error) => {
+            tracing::error!(%error, "the audit log cannot be written");
+            Err(Code::AuditUnavailable.into())
+        }
     }
 }
 

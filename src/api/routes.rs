@@ -93,6 +93,7 @@ const JUDGES: &[Code] = &[
     Code::RateLimited,
 ];
 const STEPS: &[Code] = &[
+    Code::AuditUnavailable,
     Code::BadRequest,
     Code::CardNumber,
     Code::UnknownHold,
@@ -203,6 +204,7 @@ pub const ROUTES: &[Route] = &[
         method: "POST",
         body: Some("Verdict"),
         failures: &[
+            Code::AuditUnavailable,
             Code::BadRequest,
             Code::CardNumber,
             Code::UnknownAlert,

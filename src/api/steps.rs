@@ -24,6 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// How often is looked whether the broker has a step, and whether it shows.
 const LOOK: Duration = Duration::from_millis(2);
+/// How long a hold or alert that is not known may still be on its way here.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// How long a call waits for its step to show before it answers that it is recorded.
 const SHOWS: Duration = Duration::from_secs(1);
 
@@ -84,13 +86,12 @@ impl Teller {
     /// Where the hold is not known or over, the words are refused, or the broker does not take it.
     pub async fn step(
         &self,
-        id: &str,
+        hold: EffectId,
         action: &'static str,
         said: &Said,
         span: Span,
     ) -> Result<(Row, bool), Failure> {
-        let hold = EffectId::parse(id).ok_or(Code::UnknownHold)?;
-        let row = self.ledger.holds().get(hold).cloned();
+        let row = awaited(span, || self.ledger.holds().get(hold).cloned()).await;
         let row = row.ok_or(Code::UnknownHold)?;
         if said.verdict.is_some() {
             return Err(Failure::new(Code::BadRequest, "a hold has no `verdict`"));
@@ -130,13 +131,12 @@ impl Teller {
     /// As of [`Teller::step`].
     pub async fn dispose(
         &self,
-        id: &str,
+        alert: EffectId,
         said: &Said,
         key: Option<&str>,
         span: Span,
     ) -> Result<(Row, bool), Failure> {
-        let alert = EffectId::parse(id).ok_or(Code::UnknownAlert)?;
-        let row = self.ledger.alerts().get(alert).cloned();
+        let row = awaited(span, || self.ledger.alerts().get(alert).cloned()).await;
         let row = row.ok_or(Code::UnknownAlert)?;
         let verdict = said.verdict.as_deref().unwrap_or_default();
         if !matches!(verdict, "fraud" | "good" | "undetermined") {
@@ -229,6 +229,18 @@ impl Teller {
         self.sender.go();
         self.metrics.steps.add(step.what, 1);
         Ok(ticket)
+    }
+}
+
+/// A row that may be on its way here: an answer can name a hold before its topic is read.
+async fn awaited(span: Span, row: impl Fn() -> Option<Row>) -> Option<Row> {
+    loop {
+        let found = row();
+        let is_over = span.left().is_zero() || span.begun.elapsed() > ON_ITS_WAY;
+        if found.is_some() || is_over {
+            return found;
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

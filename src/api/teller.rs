@@ -5,6 +5,8 @@
 //! elsewhere; what it means for the log, in `steps`.
 
 use crate::api::answer::{self, Asked};
+use crate::api::audit::Audit;
+use crate::api::door::Door;
 use crate::api::failure::{Code, Failure};
 use crate::api::forward::Forwarder;
 use crate::api::ledger::Ledger;
@@ -15,6 +17,7 @@ use crate::decode::{Decoder, Reject};
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::EffectId;
 use crate::problem::Problem;
+use crate::stream::StreamError;
 use crate::stream::placing::partition_of;
 use crate::stream::seat::{Seats, Shut, Sight};
 use crate::stream::send::Sender;
@@ -85,6 +88,10 @@ pub struct Teller {
     pub forwarder: Forwarder,
     /// By which card numbers become tokens.
     pub keys: Option<Keys>,
+    /// Who may call.
+    pub door: Door,
+    /// Where calls that change something are noted.
+    pub audit: Option<Audit>,
     /// Calls answered: counted often, so that its cell is kept.
     fine: Arc<AtomicU64>,
     bench: Mutex<Bench>,
@@ -107,20 +114,24 @@ impl Teller {
     /// A teller that was asked nothing yet.
     ///
     /// # Errors
-    /// Where the keys of tokens cannot be read.
+    /// Where keys, clients or the audit log cannot be read, or the door would be open to a network.
     pub fn new(
         config: &Arc<Config>,
         seats: &Arc<Seats>,
         ledger: &Arc<Ledger>,
         sender: &Sender,
         metrics: &Arc<Metrics>,
-    ) -> Result<Self, Problem> {
-        let keys = config.api.token_keys.as_ref().map(|source| {
-            let secret = source.read()?;
-            Keys::read(&secret).map_err(|fault| {
-                source.fault(fault, "write `ID:HEX`, and the key before it after a space")
-            })
-        });
+    ) -> Result<Self, StreamError> {
+        let keys = config
+            .api
+            .token_keys
+            .as_ref()
+            .map(|source| -> Result<Keys, Problem> {
+                let secret = source.read()?;
+                Keys::read(&secret).map_err(|fault| {
+                    source.fault(fault, "write `ID:HEX`, and the key before it after a space")
+                })
+            });
         Ok(Self {
             config: Arc::clone(config),
             seats: Arc::clone(seats),
@@ -128,7 +139,9 @@ impl Teller {
             sender: sender.clone(),
             metrics: Arc::clone(metrics),
             forwarder: Forwarder::new(&config.run.instance),
-            keys: keys.transpose()?,
+            keys: keys.transpose().map_err(StreamError::Password)?,
+            door: door(config)?,
+            audit: audit(config)?,
             fine: metrics.answers.cell(&["ok"]),
             bench: Mutex::default(),
             told: Mutex::default(),
@@ -222,4 +235,41 @@ impl Teller {
         }
         true
     }
+}
+
+/// Who may call.
+fn door(config: &Config) -> Result<Door, StreamError> {
+    let door = match &config.api.clients {
+        None => Door::default(),
+        Some(path) => {
+            let shown = path.display();
+            let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+            let read = text.and_then(|text| Door::read(&text));
+            read.map_err(|fault| {
+                let help = "write `NAME SCOPE[,SCOPE] SHA256`; `printf %s TOKEN | sha256sum` tells the last";
+                StreamError::Door(format!("`{shown}`: {fault}\n  = help: {help}"))
+            })?
+        }
+    };
+    let listen = config.http.listen;
+    if !listen.ip().is_loopback() && !config.http.open {
+        let help = if door.is_open() {
+            "listen on 127.0.0.1; or name `api.clients_file`, put TLS before it, and set `http.open = true`"
+        } else {
+            "listen on 127.0.0.1; or put TLS before it and set `http.open = true`"
+        };
+        return Err(StreamError::Door(format!(
+            "the risk API would be served at `{listen}` without TLS\n  = help: {help}"
+        )));
+    }
+    Ok(door)
+}
+
+/// Where calls that change something are noted.
+fn audit(config: &Config) -> Result<Option<Audit>, StreamError> {
+    let opened = config.api.audit.as_deref().map(Audit::open);
+    opened.transpose().map_err(|error| {
+        let help = "keep the broken file apart for whoever audits it, and begin another";
+        StreamError::Door(format!("`api.audit_file`: {error}\n  = help: {help}"))
+    })
 }

@@ -102,11 +102,14 @@ pub fn default_for(bootstrap: &str) -> Config {
         http: Http {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8089),
             advertise: None,
+            open: false,
         },
         api: Api {
             fallback: Fallback::StepUp,
             deadline: Duration::from_millis(500),
             token_keys: None,
+            clients: None,
+            audit: None,
         },
         bounds: Bounds {
             lag_ready: Duration::from_secs(30),
@@ -396,6 +399,7 @@ fn edges(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config
             part.fault(given.at, message, help);
         }
     }
+    config.http.open = part.flag("open", config.http.open);
     api(sheet, document, &mut config.api);
     let mut part = Part::open(sheet, document, "bounds");
     config.bounds.lag_ready = part.span("lag_ready", 1..=DAY, config.bounds.lag_ready);
@@ -418,6 +422,10 @@ fn api(sheet: &mut Sheet<'_>, document: &Document<String>, api: &mut Api) {
         .map_or(api.fallback, |given| given.value);
     api.deadline = part.span("deadline", 0..=10, api.deadline);
     api.token_keys = token_keys(&mut part);
+    api.clients = part.file("clients_file").map(|file| file.value);
+    api.audit = part
+        .text("audit_file")
+        .map(|given| PathBuf::from(given.value));
 }
 
 fn token_keys(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {

@@ -1,4 +1,6 @@
 //! AReqs of each version, whole and mangled, read into the contract's event.
+//!
+//! How they are answered over HTTP is tested in `tests/it/live/ask`.
 
 use super::*;
 use crate::config::Secret;

@@ -1,6 +1,8 @@
 //! The risk API over HTTP against the embedded broker: answers are what the decisions are, steps go
 //! through the log, and every failure is told with its code.
 
+mod secured;
+
 use super::*;
 use serde_json::json;
 use std::io::{Read, Write};
@@ -35,6 +37,13 @@ fn raw(address: SocketAddr, request: &[u8]) -> Told {
 
 fn call(address: SocketAddr, method: &str, path: &str, more: &str, body: &[u8]) -> Told {
     let length = body.len();
+    // A rule book that comes into force takes long where the compiler was not asked for speed.
+    let patient = "varsel-deadline-ms: 10000\r\n";
+    let more = if more.contains("varsel-deadline-ms") {
+        more.to_owned()
+    } else {
+        format!("{more}{patient}")
+    };
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n"
     );
@@ -183,23 +192,35 @@ fn common(value: &Value) -> Value {
 fn asked_before_each(lines: &[String], bank: &mut Bank) -> usize {
     let monitor = bank.start();
     let address = monitor.address();
+    until(address, "/readyz", |told| told.status == 200);
     let mut answers = BTreeMap::new();
     for line in lines {
-        if let Some(question) = question(line) {
+        let question = question(line);
+        let asks = question.is_some();
+        if let Some(question) = question {
             monitor.until_with_steps(bank.sent);
             let told = post(address, "/v1/assessments", &question);
             assert_eq!(told.status, 200, "{}", told.body);
             fits_schema(&told.body, "Answer");
             let id = question["id"].as_str().unwrap().to_owned();
-            answers.insert(id, told.body);
+            // An event that comes twice is decided once.
+            answers.entry(id).or_insert(told.body);
         }
         bank.feed(&[line]);
+        if asks {
+            // What comes next from another source must not overtake it.
+            monitor.until_with_steps(bank.sent);
+        }
     }
     monitor.until_with_steps(bank.sent);
     monitor.stop();
     let mut held_to = 0;
     for line in bank.lines(&bank.config.topics.decisions) {
         let decision: Value = serde_json::from_str(&line).unwrap();
+        // What comes late is judged at its partition's tick, which another source may have moved since.
+        if decision["late"] == true {
+            continue;
+        }
         if let Some(answer) = answers.get(decision["event"].as_str().unwrap()) {
             assert_eq!(common(answer), common(&decision));
             held_to += 1;
@@ -219,11 +240,9 @@ fn assess_is_pure_an_answer_is_the_decision_that_applying_the_event_then_gives()
         .collect();
     let mut bank = Bank::new();
     assert!(asked_before_each(&case, &mut bank) > 30);
-    // What was asked changed nothing: but for the deliveries, all is as in a replay of the events.
-    let [alerts, _, decisions] = bank.given();
-    let [same_alerts, _, same_decisions] = bank.replayed(&case);
-    assert_eq!(decisions, same_decisions);
-    assert_eq!(alerts, same_alerts);
+    // What was asked changed nothing: the log alone, with the deliveries in it, gives the same.
+    let (of_log, _) = replayed_topics(&bank, std::slice::from_ref(&bank.config.topics.log));
+    assert_eq!(of_log, bank.given());
 }
 
 #[test]
@@ -313,10 +332,12 @@ fn hold_lifecycle_over_http_goes_through_the_log_and_a_replay_of_it_sees_every_s
     let path = format!("/v1/alerts/{alert}/disposition");
     let said = json!({"by": "anna", "reason": "seen", "verdict": "fraud"});
     let disposed = post(address, &path, &said);
-    assert_eq!(
-        (disposed.status, &disposed.body["status"]),
-        (200, &json!("closed"))
-    );
+    // It may be in the log before it shows.
+    assert!(matches!(disposed.status, 200 | 202), "{}", disposed.body);
+    until(address, "/v1/alerts?state=closed", |told| {
+        let alerts = told.body["alerts"].as_array().unwrap();
+        alerts.iter().any(|closed| closed["id"] == *alert)
+    });
     bank.feed(&[loss_with_outcome(&loss)]);
     monitor.until_with_steps(bank.sent);
     monitor.stop();
