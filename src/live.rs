@@ -83,21 +83,9 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         usize::try_from(config.topics.partitions).unwrap_or(1),
     ));
     let ledger = Arc::new(Ledger::new(parts.geo.clone()));
-    let calls = has(Role::Api).then(|| {
-        let teller = Teller::new(&config, &seats, &ledger, &sender, &parts.metrics);
-        teller.map(|teller| pages::router(Arc::new(teller)))
-    });
-    let calls = calls.transpose()?;
-    let served = http::serve(
-        config.http.listen,
-        Limits::default(),
-        Arc::clone(&parts.metrics),
-        Arc::clone(&parts.readiness),
-        calls.unwrap_or_default().merge(parts.more),
-    )
-    .map_err(|error| StreamError::Port(error.to_string()))?;
+    let calls = calls(&parts, &seats, &ledger, &sender)?;
+    let served = serve(&config, &parts.metrics, &parts.readiness, calls)?;
     let _ = signals.address.set(served.address());
-    tracing::info!(address = %served.address(), "serving /livez, /readyz and /metrics");
     let there = client::partitions(&config)?;
     let needed = topics::wanted(&config);
     let names: Vec<&str> = needed.iter().map(|topic| topic.name.as_str()).collect();
@@ -152,6 +140,36 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     sender.flush(FLUSH);
     served.stop();
     result.and_then(|()| ends.try_iter().collect())
+}
+
+/// The calls of the API, in its role, and what is served besides.
+fn calls(
+    parts: &Parts,
+    seats: &Arc<Seats>,
+    ledger: &Arc<Ledger>,
+    sender: &Sender,
+) -> Result<Router, StreamError> {
+    let more = parts.more.clone();
+    if !parts.config.run.roles.contains(&Role::Api) {
+        return Ok(more);
+    }
+    let teller = Teller::new(&parts.config, seats, ledger, sender, &parts.metrics)?;
+    Ok(pages::router(Arc::new(teller)).merge(more))
+}
+
+/// Serves our pages and the calls of the API.
+fn serve(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Arc<Readiness>,
+    calls: Router,
+) -> Result<http::Server, StreamError> {
+    let (metrics, readiness) = (Arc::clone(metrics), Arc::clone(readiness));
+    let limits = Limits::default();
+    let served = http::serve(config.http.listen, limits, metrics, readiness, calls)
+        .map_err(|error| StreamError::Port(error.to_string()))?;
+    tracing::info!(address = %served.address(), "serving /livez, /readyz, /metrics and the API");
+    Ok(served)
 }
 
 /// Where other instances reach this one.

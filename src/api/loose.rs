@@ -28,9 +28,7 @@ impl Loose<'_> {
     /// The text; of a list (EMV 2.3.1 has lists where 2.2.0 has one code) the first.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text)
-                .map(AsRef::as_ref)
-                .filter(|t: &&str| !t.is_empty()),
+            Self::Text(text) => Some(&**text).filter(|text| !text.is_empty()),
             Self::List(list) => list.first().and_then(Self::text),
             Self::Absent | Self::Object(_) => None,
         }

@@ -4,6 +4,11 @@
 //! from the sending (service time). Without `--rate` it asks as fast as the connections allow. The monitor, with the
 //! embedded broker, runs in this process; the time of its HTTP thread is told apart. It changes nothing but the log.
 #![allow(missing_docs, reason = "a benchmark is nobody's interface")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on ends, and says what it measured"
+)]
 
 #[path = "machine.rs"]
 mod machine;
