@@ -267,6 +267,8 @@ pub fn demo(options: &Demo, out: &mut dyn Write, err: &mut dyn Write) -> io::Res
         rules,
         geo,
         once: options.once,
+        wait: options.wait,
+        listen: options.listen,
         stop,
     };
     match demo::run(demo, out) {

@@ -49,6 +49,12 @@ pub struct Demo {
     /// End when the stream has ended
     #[arg(long)]
     pub once: bool,
+    /// Wait before the payment that was lost, so that you can ask about it over HTTP
+    #[arg(long)]
+    pub wait: bool,
+    /// Where HTTP is served; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
     /// Which rule book.
     #[command(flatten)]
     pub which: rules::Which,

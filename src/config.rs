@@ -39,8 +39,10 @@ pub struct Config {
     pub geo: Geo,
     /// Where and how often the state is saved.
     pub checkpoint: Checkpoint,
-    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    /// Where HTTP is served.
     pub http: Http,
+    /// What the risk API answers with.
+    pub api: Api,
     /// Bounds of the running monitor.
     pub bounds: Bounds,
     /// What is logged, and how.
@@ -201,6 +203,8 @@ pub enum Role {
     Intake,
     /// Log to decisions, alerts and holds.
     Score,
+    /// Risk queries and the life of holds, over HTTP.
+    Api,
 }
 
 impl Role {
@@ -209,6 +213,7 @@ impl Role {
         match self {
             Self::Intake => "intake",
             Self::Score => "score",
+            Self::Api => "api",
         }
     }
 }
@@ -265,11 +270,49 @@ pub enum Place {
     },
 }
 
-/// Where `/livez`, `/readyz` and `/metrics` are served.
+/// Where `/livez`, `/readyz`, `/metrics` and, in the role `api`, `/v1` are served.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {
     /// Address and port; port 0 is any that is free.
     pub listen: SocketAddr,
+    /// `host:port` under which other instances reach this one; without it, `listen`.
+    pub advertise: Option<String>,
+    /// Whether the risk API may be served beyond this machine without TLS.
+    pub open: bool,
+}
+
+/// What the risk API answers with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Api {
+    /// What an answer that could not be judged advises instead, stated as such.
+    pub fallback: Fallback,
+    /// How long a query may take that names no deadline: up to 10 s.
+    pub deadline: Duration,
+    /// Where the keys are read by which card numbers of AReqs become tokens.
+    pub token_keys: Option<SecretSource>,
+    /// Who may call what; without it, everybody everything.
+    pub clients: Option<PathBuf>,
+    /// Where every call that changes something is noted; without it, nowhere.
+    pub audit: Option<PathBuf>,
+}
+
+/// What may be advised where nothing could be judged. There is no `allow` among it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// Challenge; soft-decline.
+    StepUp,
+    /// Decline.
+    Decline,
+}
+
+impl Fallback {
+    /// The action's word (EVENTS.md, Outputs).
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::StepUp => "step_up",
+            Self::Decline => "decline",
+        }
+    }
 }
 
 /// Bounds of the running monitor.

@@ -180,7 +180,15 @@ impl Decoder {
     ///
     /// Errors: see [`REJECT_CODES`].
     pub fn decode(&mut self, record: &[u8], into: &mut Event) -> Result<(), Reject> {
-        self.read(record, into).map_err(Reject::from)
+        self.read(record, into, false).map_err(Reject::from)
+    }
+
+    /// Reads a question: an event whose outcome is still to come, so that an authorization may lack
+    /// its `response_code`. All else is as in [`Decoder::decode`].
+    ///
+    /// Errors: see [`REJECT_CODES`].
+    pub fn question(&mut self, record: &[u8], into: &mut Event) -> Result<(), Reject> {
+        self.read(record, into, true).map_err(Reject::from)
     }
 
     /// How many keys in the records accepted so far belong to no field of their type.
@@ -188,13 +196,13 @@ impl Decoder {
         self.unknown_fields
     }
 
-    fn read(&mut self, record: &[u8], into: &mut Event) -> Result<(), Fault> {
+    fn read(&mut self, record: &[u8], into: &mut Event, is_open: bool) -> Result<(), Fault> {
         if record.len() > MAX_RECORD_BYTES {
             return Err(Fault::of(Code::TooLong));
         }
         let text = std::str::from_utf8(record).map_err(|_| Fault::of(Code::NotUtf8))?;
         self.table.read(&mut self.shapes, text).map_err(Fault::of)?;
-        let strange = body::build(text, &self.table, &mut self.calendar, into)?;
+        let strange = body::build(text, &self.table, &mut self.calendar, into, is_open)?;
         self.unknown_fields += self.table.unknown + strange;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! holds. It judges nothing; the last line says whether the loss would have been held.
 
 mod feed;
+mod pause;
 mod timeline;
 
 use crate::config::Config;
@@ -15,8 +16,9 @@ use crate::stream::StreamError;
 use crate::stream::embedded::Embedded;
 use crate::telemetry::{Metrics, Readiness};
 use feed::Feed;
+use pause::Pause;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +54,10 @@ pub struct Demo {
     pub geo: Geo,
     /// End when the stream has ended.
     pub once: bool,
+    /// Wait before the payment that was lost.
+    pub wait: bool,
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
     /// Set by the user's Ctrl-C.
     pub stop: Arc<AtomicBool>,
 }
@@ -64,7 +70,7 @@ pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
     let (broker, mut config) = Embedded::start()?;
     let state = std::env::temp_dir().join(format!("varsel-demo-{}", std::process::id()));
     config.checkpoint.place = crate::config::Place::Folder(state.clone());
-    config.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.http.listen = demo.listen;
     config.run.instance = "demo".to_owned();
     let config = Arc::new(config);
     writeln!(
@@ -82,6 +88,7 @@ pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
 
 fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, DemoError> {
     let signals = Signals::default();
+    let pause = Pause::new(demo.wait, &signals.address, &demo.stop);
     let metrics = Arc::new(Metrics::default());
     let version = demo.loaded.book.version.clone();
     let parts = Parts {
@@ -91,6 +98,7 @@ fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, 
         geo: demo.geo,
         metrics: Arc::clone(&metrics),
         readiness: Arc::new(Readiness::new(&["started"])),
+        more: pause.router(),
     };
     let monitor = {
         let signals = signals.clone();
@@ -98,7 +106,7 @@ fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, 
             .name("monitor".to_owned())
             .spawn(move || live::run(parts, &signals))?
     };
-    let shown = shown(config, &metrics, &demo.stop, demo.once, out);
+    let shown = shown(config, &metrics, &pause, demo.once, out);
     signals.stop.store(true, Ordering::Relaxed);
     let ended = monitor
         .join()
@@ -120,16 +128,23 @@ fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, 
 fn shown(
     config: &Arc<Config>,
     metrics: &Arc<Metrics>,
-    stop: &AtomicBool,
+    pause: &Pause,
     once: bool,
     out: &mut dyn Write,
 ) -> Result<bool, DemoError> {
     let mut feed = Feed::new(config, metrics)?;
     let mut timeline = Timeline::new(config)?;
+    let stop = &*pause.stop;
     let mut held = false;
+    pause.tell(out)?;
     while let Some(next) = feed.next() {
         if stop.load(Ordering::Relaxed) {
             break;
+        }
+        if next.case.as_ref().is_some_and(|event| event.id == LOSS) {
+            feed.settle_all()?;
+            timeline.keep_up()?;
+            pause.wait(timeline.standing(), out)?;
         }
         feed.send(&next)?;
         let Some(event) = next.case else {

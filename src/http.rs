@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics` over HTTP/1.1, on a thread and runtime of their own.
 //!
 //! Everything is bounded: connections, the size and time of a request's head, the life of a connection. It
-//! deliberately reads no request's body and changes nothing: who can reach the port can look, and no more.
+//! deliberately knows nothing of what else is served here: that is handed in by who puts the process together.
 
 mod connections;
 mod pages;
@@ -10,6 +10,7 @@ mod pages;
 mod tests;
 
 use crate::telemetry::{Metrics, Readiness};
+use axum::Router;
 use core::net::SocketAddr;
 use std::io;
 use std::net::TcpListener;
@@ -70,7 +71,7 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Serves an address (port 0: any that is free) from now on.
+/// Serves an address (port 0: any that is free) from now on: our pages, and `more`.
 ///
 /// # Errors
 /// Where the address cannot be listened on, or no thread be had.
@@ -79,6 +80,7 @@ pub fn serve(
     limits: Limits,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    more: Router,
 ) -> Result<Server, Error> {
     let failed = |source| Error::Listen {
         address: listen,
@@ -98,7 +100,7 @@ pub fn serve(
         tokio::net::TcpListener::from_std(listener).map_err(failed)?
     };
     let (stop, stopped) = watch::channel(());
-    let router = pages::router(metrics, readiness);
+    let router = pages::router(metrics, readiness).merge(more);
     let thread = thread::Builder::new()
         .name("http".to_owned())
         .spawn(move || runtime.block_on(connections::accept(listener, router, limits, stopped)))

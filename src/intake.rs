@@ -54,6 +54,11 @@ impl Intake {
         self.minute = self.minute.max(Some(at_ms.div_euclid(MINUTE_MS)));
     }
 
+    /// Whether a card is bound to a cardholder.
+    pub fn is_bound(&self, card: Fingerprint) -> bool {
+        self.bindings.contains_key(&card)
+    }
+
     /// How many cards are bound to a cardholder.
     pub fn bound(&self) -> usize {
         self.bindings.len()
@@ -75,6 +80,11 @@ impl Intake {
     /// event is one that binds.
     pub fn complete(&mut self, event: &mut Event) {
         self.bind(event);
+        self.resolve(event);
+    }
+
+    /// Completes an event that binds nothing, a question for example.
+    pub fn resolve(&self, event: &mut Event) {
         if event.cardholder.is_empty() {
             match self.bindings.get(&event.card_fp) {
                 Some(cardholder) => {

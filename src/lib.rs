@@ -5,6 +5,7 @@
 //! [`engine`] decides and absorbs it against that cardholder's record under a rule book
 //! (`rulebook`); `encode` writes what came out. `replay` runs that way over files.
 
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod clock;

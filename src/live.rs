@@ -3,6 +3,9 @@
 //! Loads, checks and starts; waits for a signal or a fault; drains. What each role does stands in
 //! `stream`, what is served over HTTP in `http`.
 
+use crate::api::ledger::Ledger;
+use crate::api::pages;
+use crate::api::teller::Teller;
 use crate::clock::Stopwatch;
 use crate::config::{Config, Role};
 use crate::engine::prepared::Prepared;
@@ -10,15 +13,18 @@ use crate::geo::Geo;
 use crate::http::{self, Limits};
 use crate::rulebook::{self, Loaded};
 use crate::stream::reader::Reader;
+use crate::stream::seat::Seats;
 use crate::stream::send::{Parcel, Sender};
 use crate::stream::tickets::Ticket;
 use crate::stream::{StreamError, append, book, client, score, topics};
 use crate::telemetry::{Metrics, Readiness};
+use axum::Router;
 use rdkafka::message::Message;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +44,8 @@ pub struct Signals {
     pub stop: Arc<AtomicBool>,
     /// Load the rule book anew.
     pub reload: Arc<AtomicBool>,
+    /// Where HTTP is served, once it is.
+    pub address: Arc<OnceLock<SocketAddr>>,
 }
 
 /// Everything that a running monitor was made of.
@@ -55,6 +63,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Readiness.
     pub readiness: Arc<Readiness>,
+    /// What is served over HTTP besides.
+    pub more: Router,
 }
 
 /// Runs until a signal, or a fault that would cost an event.
@@ -68,20 +78,19 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     parts
         .readiness
         .unmet("started", "the monitor is starting".to_owned());
-    let served = http::serve(
-        config.http.listen,
-        Limits::default(),
-        Arc::clone(&parts.metrics),
-        Arc::clone(&parts.readiness),
-    )
-    .map_err(|error| StreamError::Port(error.to_string()))?;
-    tracing::info!(address = %served.address(), "serving /livez, /readyz and /metrics");
+    let sender = Sender::new(&config, &parts.metrics)?;
+    let seats = Arc::new(Seats::new(
+        usize::try_from(config.topics.partitions).unwrap_or(1),
+    ));
+    let ledger = Arc::new(Ledger::new(parts.geo.clone()));
+    let calls = calls(&parts, &seats, &ledger, &sender)?;
+    let served = serve(&config, &parts.metrics, &parts.readiness, calls)?;
+    let _ = signals.address.set(served.address());
     let there = client::partitions(&config)?;
     let needed = topics::wanted(&config);
     let names: Vec<&str> = needed.iter().map(|topic| topic.name.as_str()).collect();
     client::require(&config, &there, &names)?;
     let partitions = topics::check_partitions(&config, &there)?;
-    let sender = Sender::new(&config, &parts.metrics)?;
     let record = book::write(&parts.loaded);
     let prepared = Arc::new(Prepared::new(parts.loaded.book));
     parts.metrics.ruleset(&prepared.version);
@@ -89,21 +98,25 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         enact(&config, &sender, partitions, &prepared.version, &record)?;
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let (ended, ends) = sync_channel::<Result<(), StreamError>>(2);
+    let (ended, ends) = sync_channel::<Result<(), StreamError>>(3);
     let crew = Crew {
         config: &config,
         parts: (&parts.metrics, &parts.readiness),
         sender: &sender,
         stop: &stop,
         ended: &ended,
+        seats: &seats,
     };
     let mut threads = Vec::new();
     not_yet(&parts.readiness, scores, intake);
     if scores {
-        threads.push(crew.score(&prepared, served.address().to_string())?);
+        threads.push(crew.score(&prepared, reached(&config, served.address()))?);
     }
     if intake {
         threads.push(crew.intake(&parts.geo, partitions)?);
+    }
+    if has(Role::Api) {
+        threads.push(crew.ledger(ledger)?);
     }
     parts.readiness.met("started");
     let watch = Watch {
@@ -127,6 +140,42 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     sender.flush(FLUSH);
     served.stop();
     result.and_then(|()| ends.try_iter().collect())
+}
+
+/// The calls of the API, in its role, and what is served besides.
+fn calls(
+    parts: &Parts,
+    seats: &Arc<Seats>,
+    ledger: &Arc<Ledger>,
+    sender: &Sender,
+) -> Result<Router, StreamError> {
+    let more = parts.more.clone();
+    if !parts.config.run.roles.contains(&Role::Api) {
+        return Ok(more);
+    }
+    let teller = Teller::new(&parts.config, seats, ledger, sender, &parts.metrics)?;
+    Ok(pages::router(Arc::new(teller)).merge(more))
+}
+
+/// Serves our pages and the calls of the API.
+fn serve(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Arc<Readiness>,
+    calls: Router,
+) -> Result<http::Server, StreamError> {
+    let (metrics, readiness) = (Arc::clone(metrics), Arc::clone(readiness));
+    let limits = Limits::default();
+    let served = http::serve(config.http.listen, limits, metrics, readiness, calls)
+        .map_err(|error| StreamError::Port(error.to_string()))?;
+    tracing::info!(address = %served.address(), "serving /livez, /readyz, /metrics and the API");
+    Ok(served)
+}
+
+/// Where other instances reach this one.
+fn reached(config: &Config, served: SocketAddr) -> String {
+    let named = config.http.advertise.clone();
+    named.unwrap_or_else(|| served.to_string())
 }
 
 /// Before the threads begin: ready is only who owns and has restored something.
@@ -168,6 +217,7 @@ struct Crew<'c> {
     sender: &'c Sender,
     stop: &'c Arc<AtomicBool>,
     ended: &'c std::sync::mpsc::SyncSender<Result<(), StreamError>>,
+    seats: &'c Arc<Seats>,
 }
 
 impl Crew<'_> {
@@ -180,6 +230,7 @@ impl Crew<'_> {
             sender: self.sender.clone(),
             stop: Arc::clone(self.stop),
             http,
+            seats: Arc::clone(self.seats),
         };
         spawn("score", self.ended.clone(), move || {
             loop {
@@ -202,6 +253,15 @@ impl Crew<'_> {
             partitions,
         };
         spawn("intake", self.ended.clone(), move || append::run(&needs))
+    }
+
+    fn ledger(&self, ledger: Arc<Ledger>) -> Result<JoinHandle<()>, StreamError> {
+        let (config, stop) = (Arc::clone(self.config), Arc::clone(self.stop));
+        let readiness = Arc::clone(self.parts.1);
+        readiness.unmet("ledger", "holds and card bindings are being read");
+        spawn("ledger", self.ended.clone(), move || {
+            ledger.follow(&config, &stop, || readiness.met("ledger"))
+        })
     }
 }
 

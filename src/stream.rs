@@ -16,14 +16,17 @@ pub mod hand;
 pub mod keep;
 pub mod letters;
 pub mod merge;
+pub mod names;
 pub mod outbox;
 pub mod outlet;
 pub mod owners;
+pub mod placing;
 pub mod range;
 pub mod reader;
 pub mod records;
 pub mod redrive;
 pub mod score;
+pub mod seat;
 pub mod send;
 pub mod sentinel;
 pub mod shard;
@@ -168,6 +171,9 @@ pub enum StreamError {
     /// The port for `/livez`, `/readyz` and `/metrics`.
     #[error("{0}\n  = help: free the port, or name another address as `http.listen`")]
     Port(String),
+    /// Who may call the risk API, or where its calls are noted.
+    #[error("{0}")]
+    Door(String),
     /// A thread could not be had, or ended before its time.
     #[error("a scoring thread stopped unexpectedly: {0}")]
     Thread(String),

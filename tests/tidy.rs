@@ -139,6 +139,7 @@ const LAYERS: [Layer; 6] = [
             "mail*",
             "stream*",
             "http*",
+            "api*",
         ],
         banned: &[],
         ordered: true,

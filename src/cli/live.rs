@@ -109,6 +109,7 @@ pub fn run(options: &Run, err: &mut dyn Write) -> io::Result<u8> {
         geo,
         metrics: Arc::new(Metrics::default()),
         readiness: Arc::new(Readiness::new(&["started"])),
+        more: axum::Router::new(),
     };
     said(live::run(parts, &signals), err)
 }
@@ -149,7 +150,7 @@ fn said(result: Result<(), StreamError>, err: &mut dyn Write) -> io::Result<u8> 
         Ok(()) => Ok(FINE),
         Err(error) => {
             writeln!(err, "error: {error}")?;
-            let is_file = matches!(error, StreamError::Password(_));
+            let is_file = matches!(error, StreamError::Password(_) | StreamError::Door(_));
             Ok(if is_file { BAD_FILES } else { FAILED })
         }
     }

@@ -15,6 +15,11 @@ const MAX_BYTES: usize = 4096;
 pub struct Secret(String);
 
 impl Secret {
+    /// A secret that comes from elsewhere than a configuration.
+    pub fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The secret itself, for whoever must send it.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -92,7 +97,8 @@ impl SecretSource {
         })
     }
 
-    fn fault(&self, message: String, help: &str) -> Problem {
+    /// A fault of the secret itself, told at its place in the configuration; shows nothing of it.
+    pub fn fault(&self, message: String, help: &str) -> Problem {
         Problem {
             message,
             ..self.place.clone()

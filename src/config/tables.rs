@@ -3,10 +3,11 @@
 //! `[kafka]` stands in `kafka.rs`, having the most to agree on; how a value is found in the text and how a fault is
 //! drawn stands in `sheet.rs`. `varsel.example.toml` shows all of it, and a test holds it to that.
 
-use super::sheet::{Given, Part, Sheet};
+use super::secret;
+use super::sheet::{Given, Part, Sheet, is_variable};
 use super::{
-    Bounds, Checkpoint, Config, Format, Geo, Http, Kafka, Level, Log, Place, Protocol, Role, Rules,
-    Run, Start, Topics,
+    Api, Bounds, Checkpoint, Config, Fallback, Format, Geo, Http, Kafka, Level, Log, Place,
+    Protocol, Role, Rules, Run, SecretSource, Start, Topics,
 };
 use crate::problem::Problems;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,9 +26,17 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-const ROLES: [(&str, Role); 2] = [("intake", Role::Intake), ("score", Role::Score)];
+const ROLES: [(&str, Role); 3] = [
+    ("intake", Role::Intake),
+    ("score", Role::Score),
+    ("api", Role::Api),
+];
 /// Roles that are planned, so that asking for one is answered better than as a slip of the pen.
-const ROLES_TO_COME: [&str; 2] = ["notify", "api"];
+const ROLES_TO_COME: [&str; 1] = ["notify"];
+const FALLBACKS: [(&str, Fallback); 2] = [
+    ("step_up", Fallback::StepUp),
+    ("decline", Fallback::Decline),
+];
 const STARTS: [(&str, Start); 3] = [
     ("earliest", Start::Earliest),
     ("latest", Start::Latest),
@@ -74,7 +83,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             retention: Duration::from_secs(14 * DAY),
         },
         run: Run {
-            roles: BTreeSet::from([Role::Intake, Role::Score]),
+            roles: BTreeSet::from([Role::Intake, Role::Score, Role::Api]),
             instance: host_name(),
             group: "varsel".to_owned(),
             static_membership: false,
@@ -92,6 +101,15 @@ pub fn default_for(bootstrap: &str) -> Config {
         },
         http: Http {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8089),
+            advertise: None,
+            open: false,
+        },
+        api: Api {
+            fallback: Fallback::StepUp,
+            deadline: Duration::from_millis(500),
+            token_keys: None,
+            clients: None,
+            audit: None,
         },
         bounds: Bounds {
             lag_ready: Duration::from_secs(30),
@@ -265,7 +283,7 @@ fn roles(part: &mut Part<'_, '_, '_>, given: &Given<Vec<Given<&str>>>) -> BTreeS
             part.fault(
                 word.at.clone(),
                 message,
-                "today there are `intake` and `score`",
+                "today there are `intake`, `score` and `api`",
             );
         } else if let Some(role) = part.one_of("roles", word, &ROLES)
             && !roles.insert(role.value)
@@ -369,6 +387,20 @@ fn edges(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config
             }
         }
     }
+    if let Some(given) = part.text("advertise") {
+        let port = given.value.rsplit_once(':').map(|(_, port)| port);
+        let is_fine = port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+            && !given.value.contains(['/', '@', ' ']);
+        if is_fine {
+            config.http.advertise = Some(given.value.to_owned());
+        } else {
+            let message = format!("`{}` is not a host and a port", given.value);
+            let help = "write how other instances reach this one: `varsel-1.bank.example:8089`";
+            part.fault(given.at, message, help);
+        }
+    }
+    config.http.open = part.flag("open", config.http.open);
+    api(sheet, document, &mut config.api);
     let mut part = Part::open(sheet, document, "bounds");
     config.bounds.lag_ready = part.span("lag_ready", 1..=DAY, config.bounds.lag_ready);
     let in_flight = part.number("in_flight", 64..=1_048_576, 65_536);
@@ -381,4 +413,44 @@ fn edges(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config
     log.format = part
         .word("format", &FORMATS)
         .map_or(log.format, |given| given.value);
+}
+
+fn api(sheet: &mut Sheet<'_>, document: &Document<String>, api: &mut Api) {
+    let mut part = Part::open(sheet, document, "api");
+    api.fallback = part
+        .word("fallback", &FALLBACKS)
+        .map_or(api.fallback, |given| given.value);
+    api.deadline = part.span("deadline", 0..=10, api.deadline);
+    api.token_keys = token_keys(&mut part);
+    api.clients = part.file("clients_file").map(|file| file.value);
+    api.audit = part
+        .text("audit_file")
+        .map(|given| PathBuf::from(given.value));
+}
+
+fn token_keys(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
+    let file = part.text("token_keys_file");
+    let env = part.text("token_keys_env");
+    if let (Some(_), Some(env)) = (&file, &env) {
+        let message = "`token_keys_file` and `token_keys_env` are both given";
+        part.fault(env.at.clone(), message, "keep one of them");
+    }
+    if let Some(file) = file {
+        return Some(SecretSource {
+            from: secret::From::File(PathBuf::from(file.value)),
+            place: part.sheet.place(file.at),
+        });
+    }
+    let env = env?;
+    if !is_variable(env.value) {
+        // Perhaps the keys themselves: not shown.
+        let message = "`token_keys_env` is no name of a variable: letters A to Z, digits and `_`";
+        let help = "write `token_keys_env = \"VARSEL_TOKEN_KEYS\"` and set that variable";
+        part.fault(env.at, message, help);
+        return None;
+    }
+    Some(SecretSource {
+        from: secret::From::Env(env.value.to_owned()),
+        place: part.sheet.place(env.at),
+    })
 }

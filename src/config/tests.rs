@@ -39,6 +39,7 @@ fn the_example_says_the_defaults_and_names_every_key() {
         "geo",
         "checkpoint",
         "http",
+        "api",
         "bounds",
         "log",
     ];
@@ -70,7 +71,8 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
         rules.dir = "DIR"
         geo = { country = "FILE", asn = "FILE" }
         checkpoint = { url = "s3://bucket/a/b/", every = "2s", keep = 9 }
-        http.listen = "[::]:0"
+        http = { listen = "[::]:0", advertise = "here:80", open = true }
+        api = { fallback = "decline", deadline = "1s", token_keys_env = "V_K", clients_file = "FILE", audit_file = "a.jsonl" }
         bounds = { lag_ready = "5m", in_flight = 64 }
         log = { level = "debug", format = "text" }
     "#
@@ -143,6 +145,17 @@ fn every_other_key_changes_its_value() {
         }
     );
     assert_eq!(config.http.listen.to_string(), "[::]:0");
+    assert_eq!(config.http.advertise.as_deref(), Some("here:80"));
+    let api = config.api;
+    assert_eq!(
+        (api.fallback, api.deadline),
+        (Fallback::Decline, Duration::from_secs(1))
+    );
+    assert!(config.http.open);
+    assert!(api.clients.is_some_and(|path| path.ends_with("some.file")));
+    assert_eq!(api.audit.as_deref(), Some(Path::new("a.jsonl")));
+    let keys = api.token_keys.map(|keys| keys.from);
+    assert_eq!(keys, Some(secret::From::Env("V_K".to_owned())));
     assert_eq!(
         config.bounds,
         Bounds {

@@ -100,18 +100,19 @@ const fn fields_of(kind: EventType) -> u64 {
 }
 
 /// Makes the event of a record that has been read, and tells how many of its fields its type does
-/// not have.
+/// not have. Where `is_open` the outcome is still to come.
 pub(super) fn build(
     text: &str,
     table: &Table,
     calendar: &mut Calendar,
     event: &mut Event,
+    is_open: bool,
 ) -> Result<u64, Fault> {
     let aliases = clear(event);
     let mut fields = Fields::new(text, table, calendar, event);
     let kind = fields.common()?;
     let body = match kind {
-        EventType::Authorization => Body::Authorization(fields.authorization()?),
+        EventType::Authorization => Body::Authorization(fields.authorization(is_open)?),
         EventType::Threeds => Body::Threeds(fields.threeds()?),
         EventType::Otp => Body::Otp(fields.otp()?),
         EventType::Eid => Body::Eid(fields.eid()?),
@@ -288,7 +289,7 @@ impl Fields<'_> {
     }
 
     #[inline]
-    fn authorization(&mut self) -> Result<Authorization, Fault> {
+    fn authorization(&mut self, is_open: bool) -> Result<Authorization, Fault> {
         let purchase = self.purchase()?;
         let channel = self.code(
             Field::Channel,
@@ -302,9 +303,13 @@ impl Fields<'_> {
             Security::parse,
         )?;
         let security = required(Field::Security, security)?;
-        let (response_code, code) = self.required_filled(Field::ResponseCode)?;
+        let (response_code, code) = if is_open && self.token(Field::ResponseCode).is_none() {
+            (Span::default(), "")
+        } else {
+            self.required_filled(Field::ResponseCode)?
+        };
         let response = ResponseGroup::of(code);
-        if response == ResponseGroup::Unknown {
+        if !code.is_empty() && response == ResponseGroup::Unknown {
             self.event
                 .unknown_codes
                 .mark(const { unknown_bit("response_code") });

@@ -27,16 +27,11 @@ pub fn router(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Router {
             "/metrics",
             get(async move || page(StatusCode::OK, PROMETHEUS, metrics.render(clock::now_ms()))),
         )
-        .fallback(async || {
-            problem(
-                StatusCode::NOT_FOUND,
-                "there are `/livez`, `/readyz` and `/metrics` here",
-            )
-        })
+        .fallback(async || problem(StatusCode::NOT_FOUND, "there is nothing of this name here"))
         .method_not_allowed_fallback(async || {
             problem(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "the pages here are for `GET` and `HEAD`",
+                "this path has other methods",
             )
         })
 }

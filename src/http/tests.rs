@@ -22,6 +22,7 @@ fn house(limits: Limits) -> House {
         limits,
         Arc::clone(&metrics),
         Arc::clone(&readiness),
+        Router::new(),
     )
     .unwrap();
     House {
@@ -239,6 +240,7 @@ fn an_address_in_use_is_told_by_its_name() {
         Limits::default(),
         Arc::default(),
         Arc::clone(&house.readiness),
+        Router::new(),
     )
     .unwrap_err();
     let told = error.to_string();

@@ -322,6 +322,9 @@ impl<'m> Desk<'m> {
                 goal: high,
             };
             self.coming.insert(*partition, coming);
+            if let Some(seat) = self.needs.seats.of(*partition) {
+                seat.restoring();
+            }
             if let Some(offset) = committed {
                 self.committed.set(*partition, offset);
             }

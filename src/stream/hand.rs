@@ -11,6 +11,7 @@ use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
 use crate::stream::book::Library;
 use crate::stream::client::first_offset;
+use crate::stream::seat::{Seat, Seats};
 use crate::stream::sentinel::Sentinel;
 use crate::stream::shard::{Bench, RUN, Shard};
 use crate::stream::tally::Tally;
@@ -104,6 +105,8 @@ pub struct Ground {
     pub sentinel: Arc<Sentinel>,
     /// Snapshots on their way to the vault.
     pub snapshots: SyncSender<Snapshot>,
+    /// Where shards sit.
+    pub seats: Arc<Seats>,
 }
 
 /// One scoring thread.
@@ -117,7 +120,8 @@ pub struct Hand<'g> {
 
 #[derive(Debug)]
 struct Owned {
-    shard: Shard,
+    /// Its shard sits here.
+    seat: Arc<Seat>,
     since: Stopwatch,
     wait: Duration,
     saved: i64,
@@ -166,7 +170,9 @@ impl<'g> Hand<'g> {
                 continue;
             };
             for run in partition.chunks(RUN) {
-                done = owned.shard.take(run, &mut self.bench, &ticket);
+                let bench = &mut self.bench;
+                let taken = owned.seat.work(|shard| shard.take(run, bench, &ticket));
+                done = taken.unwrap_or(Ok(()));
                 if done.is_err() {
                     break 'all;
                 }
@@ -180,6 +186,11 @@ impl<'g> Hand<'g> {
     }
 
     fn take(&mut self, taking: Taking) -> Said {
+        let Some(seat) = self.ground.seats.of(taking.partition).map(Arc::clone) else {
+            let text = format!("the log has no partition {}", taking.partition);
+            return Said::Failed(StreamError::Thread(text));
+        };
+        seat.restoring();
         let shard = match self.restored(taking) {
             Ok(shard) => shard,
             Err(error) => return Said::Failed(error),
@@ -188,8 +199,9 @@ impl<'g> Hand<'g> {
         let saved = shard.standing.next;
         // Snapshots of a thread's shards are spread over the time between them.
         let share = u32::try_from(self.shards.len() % 16 + 1).unwrap_or(1);
+        seat.take(shard, taking.high, &self.ground.sentinel);
         let owned = Owned {
-            shard,
+            seat,
             since: Stopwatch::start(),
             wait: self.ground.every * share / 16,
             saved,
@@ -295,11 +307,12 @@ impl<'g> Hand<'g> {
 
     fn leave(&mut self, partition: i32) -> Said {
         let last = self.shards.remove(&partition).and_then(|owned| {
+            let shard = owned.seat.leave()?;
             // What was handed over to be kept may not be published any more: it is made once again.
-            (owned.shard.standing.next > owned.taken).then(|| Snapshot {
+            (shard.standing.next > owned.taken).then(|| Snapshot {
                 partition,
-                next: owned.shard.standing.next,
-                bytes: owned.shard.save(),
+                next: shard.standing.next,
+                bytes: shard.save(),
             })
         });
         Said::Left(partition, last)
@@ -308,15 +321,22 @@ impl<'g> Hand<'g> {
     /// Makes the snapshots that are due, unless the vault is still busy.
     fn snapshots(&mut self) {
         for (partition, owned) in &mut self.shards {
-            let next = owned.shard.standing.next;
-            if owned.since.elapsed() < owned.wait || next <= owned.saved {
+            if owned.since.elapsed() < owned.wait {
                 continue;
             }
-            let snapshot = Snapshot {
-                partition: *partition,
-                next,
-                bytes: owned.shard.save(),
+            let saved = owned.saved;
+            let made = owned.seat.look(|shard| {
+                let next = shard.standing.next;
+                (next > saved).then(|| Snapshot {
+                    partition: *partition,
+                    next,
+                    bytes: shard.save(),
+                })
+            });
+            let Some(snapshot) = made.flatten() else {
+                continue;
             };
+            let next = snapshot.next;
             owned.since = Stopwatch::start();
             if self.ground.snapshots.try_send(snapshot).is_ok() {
                 owned.saved = next;
@@ -332,7 +352,8 @@ impl<'g> Hand<'g> {
     /// Says how many cardholders each shard knows.
     fn cardholders(&self) {
         for (partition, owned) in &self.shards {
-            let known = u64::try_from(owned.shard.engine().slab().len()).unwrap_or(u64::MAX);
+            let known = owned.seat.look(|shard| shard.engine().slab().len());
+            let known = u64::try_from(known.unwrap_or(0)).unwrap_or(u64::MAX);
             let cells = &self.ground.metrics.cardholders;
             cells.set(&[&partition.to_string()], known);
         }
@@ -361,6 +382,9 @@ fn add(metrics: &Metrics, tally: &Tally) {
         .unknown_codes
         .fetch_add(tally.unknown_codes, Ordering::Relaxed);
     metrics.lost_ranges.fetch_add(tally.gaps, Ordering::Relaxed);
+    metrics
+        .payments
+        .fetch_add(tally.payments, Ordering::Relaxed);
     for (action, count) in Advice::WORDS.iter().zip(tally.actions) {
         metrics.decisions.add(action, count);
     }

@@ -2,7 +2,7 @@
 //! query to the owner, and a second deployment on our topics is seen.
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::stream::StreamError;
 use crate::stream::send::{Parcel, Sender};
 use crate::stream::tickets::Ticket;
@@ -14,6 +14,8 @@ pub struct Owners {
     topic: String,
     instance: String,
     http: String,
+    /// Whether queries are answered there.
+    api: bool,
     sender: Sender,
     /// Counts this process's announcements; with `since_ms` it tells a newer one from an older.
     generation: AtomicU64,
@@ -29,6 +31,7 @@ impl Owners {
             topic: config.topics.owners.clone(),
             instance: config.run.instance.clone(),
             http: http.to_owned(),
+            api: config.run.roles.contains(&Role::Api),
             sender: sender.clone(),
             generation: AtomicU64::new(0),
         })
@@ -43,6 +46,7 @@ impl Owners {
             "instance": self.instance,
             "generation": self.generation.fetch_add(1, Ordering::Relaxed),
             "http": self.http,
+            "api": self.api,
             "since_ms": clock::now_ms(),
             "ruleset": ruleset,
         });

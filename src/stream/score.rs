@@ -12,9 +12,11 @@ use crate::stream::desk::{BATCH, Desk};
 use crate::stream::ends::Ends;
 use crate::stream::hand::{Ground, Hand, Said, Snapshot, Task};
 use crate::stream::keep::{Committed, keep};
+use crate::stream::names::Names;
+use crate::stream::seat::Seats;
 use crate::stream::send::Sender;
 use crate::stream::sentinel::Sentinel;
-use crate::stream::shard::{Bench, Names};
+use crate::stream::shard::Bench;
 use crate::stream::vault::Vault;
 use crate::telemetry::{Metrics, Readiness};
 use rdkafka::config::RDKafkaLogLevel;
@@ -48,6 +50,8 @@ pub struct Needs {
     pub stop: Arc<AtomicBool>,
     /// Where our HTTP answers, for the announcement.
     pub http: String,
+    /// Where the shards sit, for queries.
+    pub seats: Arc<Seats>,
 }
 
 /// A change of what we own.
@@ -142,6 +146,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         every: config.checkpoint.every,
         sentinel: Arc::clone(&sentinel),
         snapshots,
+        seats: Arc::clone(&needs.seats),
     };
     let ends = Ends::default();
     let names = Arc::new(Names::of(config));
@@ -182,6 +187,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         });
         consumer.context().closing.store(true, Ordering::Relaxed);
         committed.over.store(true, Ordering::Relaxed);
+        needs.seats.clear();
         drop(ground);
         result
     })

@@ -4,10 +4,9 @@
 //! how far it came, what it has seen of each source, and from which offset on effects are to be
 //! performed: those before were acknowledged in an earlier life (promise `harmless-repeat`).
 
-use crate::config::Config;
 use crate::decode::Decoder;
 use crate::domain::codes::Advice;
-use crate::domain::event::Event;
+use crate::domain::event::{Body, Event};
 use crate::domain::ids::Fingerprint;
 use crate::domain::outcome::Effect;
 use crate::encode;
@@ -15,6 +14,7 @@ use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
 use crate::stream::StreamError;
 use crate::stream::book::Library;
+use crate::stream::names::Names;
 use crate::stream::records::{self, Kind, Told};
 use crate::stream::send::{Parcel, Sender};
 use crate::stream::sentinel::Sentinel;
@@ -27,35 +27,6 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Events that are decoded and looked up together.
 pub const RUN: usize = 64;
-
-/// Names of the topics that a shard writes and reads.
-#[derive(Debug)]
-pub struct Names {
-    /// The log.
-    pub log: String,
-    /// Decisions.
-    pub decisions: String,
-    /// Alerts.
-    pub alerts: String,
-    /// Holds.
-    pub holds: String,
-    /// Dead letters.
-    pub dead_letters: String,
-}
-
-impl Names {
-    /// As configured.
-    pub fn of(config: &Config) -> Self {
-        let topics = &config.topics;
-        Self {
-            log: topics.log.clone(),
-            decisions: topics.decisions.clone(),
-            alerts: topics.alerts.clone(),
-            holds: topics.holds.clone(),
-            dead_letters: topics.dead_letters.clone(),
-        }
-    }
-}
 
 /// What a shard works with; one for each thread.
 #[derive(Debug)]
@@ -139,6 +110,8 @@ pub struct Shard {
     prefix: String,
     source: usize,
     checked: bool,
+    /// Event time of the newest event or tick applied since it was taken over, in milliseconds.
+    newest_ms: i64,
 }
 
 impl Shard {
@@ -161,6 +134,7 @@ impl Shard {
             prefix: format!("{topic}/{partition}@"),
             source: 0,
             checked: true,
+            newest_ms: 0,
         }
     }
 
@@ -194,6 +168,7 @@ impl Shard {
             engine,
             prefix: format!("{topic}/{partition}@"),
             source: 0,
+            newest_ms: 0,
         })
     }
 
@@ -225,6 +200,18 @@ impl Shard {
     /// The engine, for queries.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Event time of the newest event or tick that the state has seen, in milliseconds; 0 before the
+    /// first.
+    pub fn newest_ms(&self) -> i64 {
+        self.newest_ms.max(self.engine.newest_tick_ms())
+    }
+
+    /// Appends the position of the record applied last: `topic/partition@offset`.
+    pub fn write_position(&self, out: &mut String) {
+        out.push_str(&self.prefix);
+        out.push_str(itoa::Buffer::new().format(self.standing.next - 1));
     }
 
     /// Takes a run of records, at most [`RUN`], in the order of the log.
@@ -408,6 +395,7 @@ impl Shard {
                 done
             }
             What::Event => {
+                self.newest_ms = self.newest_ms.max(slot.event.at.ms);
                 let mut outcome = std::mem::take(&mut bench.outcome);
                 self.engine.apply(&slot.event, &mut outcome);
                 let done = self.perform(message, slot, &outcome, perform, bench, ticket);
@@ -446,6 +434,7 @@ impl Shard {
                 Advice::StepUp => 1,
                 Advice::Decline => 2,
             };
+            tally.payments += u64::from(matches!(event.body, Body::Authorization(_)));
             if let Some(count) = tally.actions.get_mut(place) {
                 *count += 1;
             }

@@ -18,6 +18,8 @@ pub struct Tally {
     pub unknown_codes: u64,
     /// Refused records, by reason.
     pub rejects: Vec<&'static str>,
+    /// Payments decided.
+    pub payments: u64,
     /// Decisions by action: allow, step up, decline.
     pub actions: [u64; 3],
     /// Alert lines by severity.

@@ -14,6 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const BATCHES: &[u64] = &[1, 2, 4, 8, 16, 32, 64];
 /// Why a record is refused besides what decoding says.
 const OTHER_REJECTS: [&str; 1] = ["bad_header"];
+/// What the API appends to the log.
+const STEPS: [&str; 5] = [
+    "delivered",
+    "acknowledged",
+    "enforced",
+    "released",
+    "disposition",
+];
 
 /// The counts of one process.
 ///
@@ -41,6 +49,14 @@ pub struct Metrics {
     pub alerts: Worded,
     /// Lines of holds by [`HoldState`].
     pub holds: Worded,
+    /// Payments decided.
+    pub payments: AtomicU64,
+    /// Alerts with a hold of which the API was told that all was good.
+    pub found_good: AtomicU64,
+    /// Steps with holds and dispositions that the API has appended to the log.
+    pub steps: Worded,
+    /// Calls of the API by what was answered: `ok`, or the code of a failure.
+    pub answers: Labelled,
     /// Saves that failed.
     pub checkpoint_failures: AtomicU64,
     /// Restores that had to take an older checkpoint.
@@ -86,6 +102,10 @@ impl Default for Metrics {
             decisions: Worded::new("action", Advice::WORDS.iter().copied()),
             alerts: Worded::new("severity", Severity::WORDS.iter().copied()),
             holds: Worded::new("state", HoldState::WORDS.iter().copied()),
+            payments: zero(),
+            found_good: zero(),
+            steps: Worded::new("step", STEPS),
+            answers: Labelled::new(&["code"]),
             checkpoint_failures: zero(),
             checkpoint_fallbacks: zero(),
             rebalance_ms: zero(),
@@ -116,6 +136,11 @@ impl Metrics {
             .iter()
             .map(|word| self.events.get(word))
             .sum()
+    }
+
+    /// Steps that the API has appended to the log.
+    pub fn steps_taken(&self) -> u64 {
+        STEPS.iter().map(|step| self.steps.get(step)).sum()
     }
 
     /// A partition was saved at a wall time (milliseconds).
@@ -197,6 +222,12 @@ impl Metrics {
             &self.alerts,
         );
         worded(page, "varsel_holds_total", "Lines of holds.", &self.holds);
+        self.write_friction(page);
+        let help = "Steps with holds and dispositions that the API has told the log.";
+        worded(page, "varsel_steps_total", help, &self.steps);
+        let name = "varsel_api_answers_total";
+        page.family(name, "counter", "Calls of the API by what was answered.");
+        self.answers.write(page, name, |answers| answers);
         let help = "Codes in events that are not known.";
         counter(
             page,
@@ -218,6 +249,29 @@ impl Metrics {
             "varsel_rulebook_reloads_total",
             help,
             &self.rulebook_reloads,
+        );
+    }
+
+    /// What the monitor costs the honest: holds asked for, and those found good later.
+    fn write_friction(&self, page: &mut Page) {
+        let payments = self.payments.load(Relaxed);
+        counter(
+            page,
+            "varsel_payments_total",
+            "Payments decided.",
+            &self.payments,
+        );
+        let name = "varsel_holds_per_10k_payments";
+        page.family(name, "gauge", "Holds asked for, of 10,000 payments.");
+        let holds = self.holds.get(HoldState::Requested.word());
+        let share = holds.saturating_mul(10_000) / payments.max(1);
+        page.sample(name, &[], share);
+        let help = "Alerts with a hold that the API was told were good.";
+        counter(
+            page,
+            "varsel_holds_found_good_total",
+            help,
+            &self.found_good,
         );
     }
 
@@ -305,8 +359,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The names that others rely on.
-    const NAMES: [&str; 24] = [
+    const NAMES: [&str; 29] = [
         "varsel_alerts_total",
+        "varsel_api_answers_total",
         "varsel_batch_size",
         "varsel_cardholders",
         "varsel_checkpoint_age_seconds",
@@ -316,11 +371,14 @@ mod tests {
         "varsel_effects_in_flight",
         "varsel_event_age_seconds",
         "varsel_events_total",
+        "varsel_holds_found_good_total",
+        "varsel_holds_per_10k_payments",
         "varsel_holds_total",
         "varsel_lag_records",
         "varsel_late_total",
         "varsel_lost_ranges_total",
         "varsel_partitions_owned",
+        "varsel_payments_total",
         "varsel_produce_retries_total",
         "varsel_rebalance_seconds",
         "varsel_rebalances_total",
@@ -329,6 +387,7 @@ mod tests {
         "varsel_restore_seconds",
         "varsel_rulebook_reloads_total",
         "varsel_ruleset_info",
+        "varsel_steps_total",
         "varsel_unknown_codes_total",
     ];
 

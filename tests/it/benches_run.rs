@@ -7,6 +7,8 @@
     reason = "each benchmark is a program of its own and brings what it shares with the others"
 )]
 
+#[path = "../bench/ask.rs"]
+mod ask;
 #[path = "../bench/engine.rs"]
 mod engine;
 #[path = "../bench/lines.rs"]
@@ -98,4 +100,27 @@ fn the_rules_benchmark_has_the_books_that_it_names() {
     assert!(measured.windows(2).all(|two| two[0].rules < two[1].rules));
     assert!(measured.iter().all(|m| m.tally.events == m.round));
     assert!(rules::ratio(&measured) > 0.0);
+}
+
+#[test]
+fn the_ask_benchmark_gets_an_answer_to_every_question() {
+    for rate in [Some(200), None] {
+        let measured = ask::run(ask::Size {
+            cards: 200,
+            before: 2_000,
+            rate,
+            seconds: 1,
+            connections: 2,
+            ingest: 100,
+        });
+        assert_eq!(measured.errors, 0);
+        assert_eq!(measured.response.len(), measured.service.len());
+        assert!(
+            rate.is_none() || measured.response.len() == 200,
+            "{measured:?}"
+        );
+        // No answer can come sooner after its due moment than after it was asked for.
+        assert!(measured.service.min() <= measured.response.max());
+        assert!(ask::table(&[measured]).rows.len() == 2);
+    }
 }

@@ -4,6 +4,8 @@
 //! The embedded broker proves nothing about durability: crashes, outages and moves of partitions are
 //! for `tests/kafka/run`, against a real one.
 
+mod ask;
+
 use crate::generate::town;
 use rdkafka::message::{Headers, Message};
 use serde_json::Value;
@@ -115,6 +117,7 @@ impl Bank {
             geo: Geo::embedded().unwrap(),
             metrics: Arc::clone(&metrics),
             readiness: Arc::new(Readiness::new(&[])),
+            more: axum::Router::new(),
         };
         let thread = {
             let signals = signals.clone();

@@ -98,6 +98,7 @@ impl Desk<'_> {
         } else {
             self.needs.readiness.met("lag");
         }
+        let mut behind = oldest_ms > bound_ms;
         match self.consumer.context().troubles.last() {
             Some((RDKafkaErrorCode::AllBrokersDown, reason)) => {
                 let up = self
@@ -105,11 +106,15 @@ impl Desk<'_> {
                     .fetch_metadata(Some(self.topic), Duration::from_millis(200));
                 match up {
                     Ok(_) => self.consumer.context().troubles.clear(),
-                    Err(_) => self.needs.readiness.unmet("kafka", reason),
+                    Err(_) => {
+                        behind = true;
+                        self.needs.readiness.unmet("kafka", reason);
+                    }
                 }
             }
             Some(_) | None => self.needs.readiness.met("kafka"),
         }
+        self.needs.seats.lag(behind);
     }
 
     /// What the client says in place of a record.

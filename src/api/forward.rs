@@ -1,0 +1,176 @@
+//! Handing a call to the instance that scores its cardholder: once, within what is left of its time,
+//! over connections that are kept.
+//!
+//! A call that was handed over is never handed on: two instances that take each other for the owner
+//! answer so, instead of asking each other for ever.
+
+use crate::api::failure::{Code, Failure};
+use crate::api::ledger::Ledger;
+use crate::api::pages::DEADLINE;
+use crate::api::teller::Span;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Says that a call was handed over.
+pub const FORWARDED: HeaderName = HeaderName::from_static("varsel-forwarded");
+/// Calls handed over at once, at most.
+const MAX_OUT: usize = 256;
+/// Connections kept to one instance, at most.
+const KEPT: usize = 32;
+/// How long a connection is kept without a call.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_millis(500);
+/// The most bytes of an answer.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// What is passed on of a call's head.
+const PASSED: [&str; 4] = [
+    "content-type",
+    "x-request-id",
+    "idempotency-key",
+    "authorization",
+];
+
+/// A call to be handed over.
+#[derive(Debug)]
+pub struct Passed {
+    /// GET or POST.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Passed {
+    /// A question with its body.
+    pub fn post(path: &str, body: Bytes) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            body,
+        }
+    }
+
+    /// A look.
+    pub fn get(path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.to_owned(),
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// The way to other instances.
+#[derive(Debug)]
+pub struct Forwarder {
+    instance: String,
+    client: Client<HttpConnector, Body>,
+    out: AtomicUsize,
+}
+
+/// Counts a call that is out until it is dropped.
+struct Out<'f>(&'f AtomicUsize);
+
+impl Drop for Out<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Forwarder {
+    /// A forwarder of this instance that is connected to nobody yet.
+    pub fn new(instance: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(KEPT_FOR)
+            .pool_max_idle_per_host(KEPT)
+            .build(connector);
+        Self {
+            instance: instance.to_owned(),
+            client,
+            out: AtomicUsize::new(0),
+        }
+    }
+
+    /// Hands a call to who scores a partition; the answer is passed back as it came.
+    ///
+    /// # Errors
+    /// Where nobody is known to score it, they cannot be reached, or time is up.
+    pub async fn ask(
+        &self,
+        ledger: &Ledger,
+        partition: i32,
+        headers: &HeaderMap,
+        passed: Passed,
+        span: Span,
+    ) -> Result<(StatusCode, HeaderValue, Vec<u8>), Failure> {
+        if headers.contains_key(&FORWARDED) {
+            return Err(Code::OwnerMoved.into());
+        }
+        let owner = ledger.owner(partition).ok_or(Code::NoOwner)?;
+        let named = owner.instance.filter(|name| *name != self.instance);
+        let named = named.ok_or(Code::NoOwner)?;
+        let there = owner.http.filter(|_| owner.api).ok_or_else(|| {
+            Failure::new(
+                Code::OwnerUnreachable,
+                format!("`{named}` does not have the role `api`"),
+            )
+        })?;
+        if self.out.fetch_add(1, Ordering::AcqRel) >= MAX_OUT {
+            self.out.fetch_sub(1, Ordering::AcqRel);
+            return Err(Code::Overloaded.into());
+        }
+        let _out = Out(&self.out);
+        let request = request(&there, headers, passed, span)?;
+        let answered = tokio::time::timeout(span.left(), self.answer(request)).await;
+        answered.map_err(|_| Failure::from(Code::Deadline))?
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Body>,
+    ) -> Result<(StatusCode, HeaderValue, Vec<u8>), Failure> {
+        let unreachable = || Failure::from(Code::OwnerUnreachable);
+        let response = self.client.request(request).await;
+        let response = response.map_err(|_| unreachable())?;
+        let status = response.status();
+        let kind = response.headers().get(CONTENT_TYPE).cloned();
+        let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_ANSWER).await;
+        let body = body.map_err(|_| unreachable())?;
+        let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
+        Ok((status, kind, body.to_vec()))
+    }
+}
+
+fn request(
+    there: &str,
+    headers: &HeaderMap,
+    passed: Passed,
+    span: Span,
+) -> Result<Request<Body>, Failure> {
+    let left_ms = span.left().as_millis().max(1).to_string();
+    let mut request = Request::builder()
+        .method(passed.method)
+        .uri(format!("http://{there}{}", passed.path))
+        .header(HOST, there)
+        .header(FORWARDED, "1")
+        .header(DEADLINE, left_ms);
+    for name in PASSED {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    let request = request.body(Body::from(passed.body));
+    request.map_err(|_| Code::OwnerUnreachable.into())
+}

@@ -1,0 +1,489 @@
+//! The calls over HTTP: which path is which call, how its body and headers are read, and how an answer
+//! or a failure goes out.
+//!
+//! Bodies, times and lists are bounded here. What a call does stands in `teller` and `steps`.
+
+use crate::api::answer::Asked;
+use crate::api::areq;
+use crate::api::audit::Entry;
+use crate::api::failure::{Code, Failure};
+use crate::api::forward::Passed;
+use crate::api::look;
+use crate::api::openapi;
+use crate::api::routes::{ROUTES, Route};
+use crate::api::steps::Said;
+use crate::api::teller::{Judged, Span, Teller};
+use crate::clock::{self, Stopwatch};
+use crate::config::Fallback;
+use crate::decode::contains_card_number;
+use crate::domain::ids::EffectId;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The most bytes of a body.
+pub const MAX_BODY: usize = 64 * 1024;
+/// How long a body may take to come.
+const BODY_WAIT: Duration = Duration::from_secs(2);
+/// The longest that a call may ask for.
+const MAX_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a call that waits for the log may take, where it names no deadline.
+const STEP_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest request id that is taken over.
+const MAX_REQUEST_ID: usize = 64;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long the caller can wait, in milliseconds from when we have the request's head.
+pub const DEADLINE: HeaderName = HeaderName::from_static("varsel-deadline-ms");
+/// Who calls, as the door has found.
+const CLIENT: HeaderName = HeaderName::from_static("varsel-client");
+const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Requests since the start, for the ids of those that bring none.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+/// A call as its head tells it.
+#[derive(Debug)]
+pub struct Call {
+    /// Its id: the caller's, or ours.
+    pub id: HeaderValue,
+    /// How long it may take.
+    pub span: Span,
+    /// What is stated where an attempt could not be judged; nothing where none was to be judged.
+    pub fallback: Option<Fallback>,
+}
+
+impl Call {
+    /// Reads a head.
+    ///
+    /// # Errors
+    /// Where the deadline cannot be read; the call stands beside it.
+    pub fn read(headers: &HeaderMap, usual: Duration, fallback: Option<Fallback>) -> (Self, bool) {
+        let begun = Stopwatch::start();
+        let given = headers.get(&REQUEST_ID);
+        let id = given.filter(|id| is_fine_id(id)).cloned();
+        let named = headers.get(&DEADLINE);
+        let ms = named.and_then(|ms| ms.to_str().ok()?.parse::<u64>().ok());
+        let bound = ms.map_or(usual, Duration::from_millis).min(MAX_DEADLINE);
+        let call = Self {
+            id: id.unwrap_or_else(own_id),
+            span: Span { begun, bound },
+            fallback,
+        };
+        (call, named.is_some() == ms.is_some())
+    }
+}
+
+fn is_fine_id(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(fits)
+}
+
+fn own_id() -> HeaderValue {
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    HeaderValue::from_str(&format!("r-{number:x}")).unwrap_or(HeaderValue::from_static("r"))
+}
+
+type Desk = State<Arc<Teller>>;
+
+/// Every call of the table.
+pub fn router(teller: Arc<Teller>) -> Router {
+    let calls = ROUTES
+        .iter()
+        .filter_map(|route| Some((route, call_of(route.path)?)));
+    let router = calls.fold(Router::new(), |router, (route, call)| {
+        // An open door costs nothing.
+        let call = if teller.door.is_open() {
+            call
+        } else {
+            let teller = Arc::clone(&teller);
+            call.layer(from_fn(move |request, next| {
+                admitted(Arc::clone(&teller), route, request, next)
+            }))
+        };
+        router.route(route.path, call)
+    });
+    router.with_state(teller)
+}
+
+/// Lets a caller pass, named in a header of ours.
+async fn admitted(
+    teller: Arc<Teller>,
+    route: &'static Route,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let who = teller.door.admit(request.headers(), route);
+    match who.map(HeaderValue::from_str) {
+        Ok(Ok(name)) => {
+            request.headers_mut().insert(CLIENT, name);
+            next.run(request).await
+        }
+        Ok(Err(_)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(failure) => {
+            let fallback = route.judges.then_some(teller.config.api.fallback);
+            let (call, _) = Call::read(request.headers(), STEP_DEADLINE, fallback);
+            failed(&teller, &call, &failure)
+        }
+    }
+}
+
+/// What is done at a path; nothing for one that the table does not have.
+fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
+    Some(match path {
+        "/v1/assessments" => post(assess),
+        "/v1/acs/areq" => post(areq),
+        "/v1/cards/{card}" => get(card),
+        "/v1/alerts" => get(alerts),
+        "/v1/alerts/{id}/disposition" => post(dispose),
+        "/v1/holds" => get(holds),
+        "/v1/holds/{id}/acknowledge" => post(acknowledge),
+        "/v1/holds/{id}/enforced" => post(enforced),
+        "/v1/holds/{id}/release" => post(release),
+        "/v1/problems" => get(problems),
+        "/v1/reasons" => get(reasons),
+        "/openapi.json" => get(describe),
+        _ => return None,
+    })
+}
+
+async fn describe(State(teller): Desk, headers: HeaderMap) -> Response {
+    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+    let document = openapi::document().to_string();
+    fine(&teller, &call, StatusCode::OK, document.into_bytes())
+}
+
+async fn assess(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
+    let api = &teller.config.api;
+    let (call, is_fine) = Call::read(&headers, api.deadline, Some(api.fallback));
+    let result = async {
+        if !is_fine {
+            return Err(bad_deadline());
+        }
+        let body = body_of(body, &call).await?;
+        let judged = teller.assess(&body, &Asked::default(), call.span)?;
+        let passed = || Ok(Passed::post("/v1/assessments", body));
+        settled(&teller, &call, &headers, judged, passed).await
+    };
+    let result = result.await;
+    result.unwrap_or_else(|failure| failed(&teller, &call, &failure))
+}
+
+async fn areq(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
+    let api = &teller.config.api;
+    let (call, is_fine) = Call::read(&headers, api.deadline, Some(api.fallback));
+    let result = async {
+        if !is_fine {
+            return Err(bad_deadline());
+        }
+        let body = body_of(body, &call).await?;
+        let areq = {
+            let intake = teller.ledger.intake();
+            areq::read(&body, teller.keys.as_ref(), &intake, clock::now_ms())?
+        };
+        let asked = Asked {
+            lacks: &areq.lacks,
+            wants_challenge: areq.wants_challenge,
+            decoupled: areq.decoupled,
+            emv: Some(&areq.emv),
+        };
+        let judged = teller.assess(&areq.line, &asked, call.span)?;
+        let passed = || {
+            let veiled = areq::veiled(&body, &areq.card)?;
+            Ok(Passed::post("/v1/acs/areq", veiled.into()))
+        };
+        settled(&teller, &call, &headers, judged, passed).await
+    };
+    let result = result.await;
+    result.unwrap_or_else(|failure| failed(&teller, &call, &failure))
+}
+
+/// Sends an answer of ours, or has the owner asked and passes its answer on.
+async fn settled(
+    teller: &Teller,
+    call: &Call,
+    headers: &HeaderMap,
+    judged: Judged,
+    passed: impl FnOnce() -> Result<Passed, Failure>,
+) -> Result<Response, Failure> {
+    match judged {
+        Judged::Here(answer) => Ok(fine(teller, call, StatusCode::OK, answer)),
+        Judged::Elsewhere(partition) => {
+            let forwarder = &teller.forwarder;
+            let asked = forwarder.ask(&teller.ledger, partition, headers, passed()?, call.span);
+            let (status, kind, body) = asked.await?;
+            teller.count("forwarded");
+            Ok(sent(call, status, kind, body))
+        }
+    }
+}
+
+async fn card(State(teller): Desk, uri: Uri, card: Path<String>, headers: HeaderMap) -> Response {
+    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+    let result = async {
+        let judged = look::card(&teller, &card, call.span)?;
+        let passed = || Ok(Passed::get(uri.path()));
+        settled(&teller, &call, &headers, judged, passed).await
+    };
+    let result = result.await;
+    result.unwrap_or_else(|failure| failed(&teller, &call, &failure))
+}
+
+async fn holds(State(teller): Desk, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    listed(&teller, &headers, query.as_deref(), look::holds)
+}
+
+async fn alerts(State(teller): Desk, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    listed(&teller, &headers, query.as_deref(), look::alerts)
+}
+
+fn listed(
+    teller: &Teller,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    list: impl FnOnce(&Teller, &look::Filter) -> Vec<u8>,
+) -> Response {
+    let (call, _) = Call::read(headers, teller.config.api.deadline, None);
+    match look::Filter::read(query.unwrap_or_default()) {
+        Ok(filter) => fine(teller, &call, StatusCode::OK, list(teller, &filter)),
+        Err(failure) => failed(teller, &call, &failure),
+    }
+}
+
+async fn problems(State(teller): Desk, headers: HeaderMap) -> Response {
+    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+    fine(&teller, &call, StatusCode::OK, look::problems())
+}
+
+async fn reasons(State(teller): Desk, headers: HeaderMap) -> Response {
+    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+    match look::reasons(&teller, call.span) {
+        Ok(answer) => fine(&teller, &call, StatusCode::OK, answer),
+        Err(failure) => failed(&teller, &call, &failure),
+    }
+}
+
+async fn acknowledge(desk: Desk, id: Path<String>, headers: HeaderMap, body: Body) -> Response {
+    step(desk, id, "acknowledged", headers, body).await
+}
+
+async fn enforced(desk: Desk, id: Path<String>, headers: HeaderMap, body: Body) -> Response {
+    step(desk, id, "enforced", headers, body).await
+}
+
+async fn release(desk: Desk, id: Path<String>, headers: HeaderMap, body: Body) -> Response {
+    step(desk, id, "released", headers, body).await
+}
+
+async fn step(
+    State(teller): Desk,
+    Path(id): Path<String>,
+    action: &'static str,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
+    let result = async {
+        let said = said(body, &call, is_fine).await?;
+        let hold = EffectId::parse(&id).ok_or(Code::UnknownHold)?;
+        let what = format!("{action} {hold}");
+        let said = noted(&teller, &call, &headers, &what, said)?;
+        teller.step(hold, action, &said, call.span).await
+    };
+    match result.await {
+        Ok((row, shows)) => stepped(&teller, &call, row.line, shows),
+        Err(failure) => failed(&teller, &call, &failure),
+    }
+}
+
+async fn dispose(
+    State(teller): Desk,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
+    let key = headers.get(&IDEMPOTENCY).and_then(|key| key.to_str().ok());
+    let result = async {
+        let said = said(body, &call, is_fine).await?;
+        let alert = EffectId::parse(&id).ok_or(Code::UnknownAlert)?;
+        let what = format!("disposition {alert}");
+        let said = noted(&teller, &call, &headers, &what, said)?;
+        teller.dispose(alert, &said, key, call.span).await
+    };
+    match result.await {
+        Ok((row, shows)) => stepped(&teller, &call, row.line, shows),
+        Err(failure) => failed(&teller, &call, &failure),
+    }
+}
+
+/// Notes a step in the audit log before it is taken; who calls has taken it, unless they name another.
+fn noted(
+    teller: &Teller,
+    call: &Call,
+    headers: &HeaderMap,
+    what: &str,
+    mut said: Said,
+) -> Result<Said, Failure> {
+    let client = headers.get(&CLIENT).filter(|_| !teller.door.is_open());
+    let who = client.and_then(|client| client.to_str().ok());
+    if said.by.is_empty() {
+        who.unwrap_or_default().clone_into(&mut said.by);
+    }
+    let Some(audit) = &teller.audit else {
+        return Ok(said);
+    };
+    let verdict = said.verdict.as_deref().unwrap_or_default();
+    if [&said.by, &said.reason, verdict]
+        .into_iter()
+        .any(contains_card_number)
+    {
+        return Err(Code::CardNumber.into());
+    }
+    let entry = Entry {
+        now_ms: clock::now_ms(),
+        who: who.unwrap_or("anybody"),
+        call: what,
+        request_id: call.id.to_str().unwrap_or_default(),
+        said: (&said.by, &said.reason, verdict),
+    };
+    match audit.note(&entry) {
+        Ok(()) => Ok(said),
+        Err(error) => {
+            tracing::error!(%error, "the audit log cannot be written");
+            Err(Code::AuditUnavailable.into())
+        }
+    }
+}
+
+/// The hold or alert as it stands; 202 where the step is in the log and does not show yet.
+fn stepped(teller: &Teller, call: &Call, line: Box<[u8]>, shows: bool) -> Response {
+    let status = if shows {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let mut answer = line.into_vec();
+    answer.push(b'\n');
+    fine(teller, call, status, answer)
+}
+
+async fn said(body: Body, call: &Call, is_fine: bool) -> Result<Said, Failure> {
+    if !is_fine {
+        return Err(bad_deadline());
+    }
+    let body = body_of(body, call).await?;
+    if body.is_empty() {
+        return Ok(Said::default());
+    }
+    // What serde says may name a value of the request.
+    serde_json::from_slice(&body).map_err(|error| {
+        let text = format!(
+            "the body is no object of the texts `by`, `reason` and, of a disposition, `verdict` (line {}, column {})",
+            error.line(),
+            error.column()
+        );
+        Failure::new(Code::BadRequest, text)
+    })
+}
+
+fn bad_deadline() -> Failure {
+    Failure::new(
+        Code::BadRequest,
+        "`varsel-deadline-ms` is no whole number of milliseconds",
+    )
+}
+
+/// The whole of a body, within its bounds.
+pub async fn body_of(body: Body, call: &Call) -> Result<Bytes, Failure> {
+    let wait = BODY_WAIT.max(call.span.bound);
+    let read = tokio::time::timeout(wait, axum::body::to_bytes(body, MAX_BODY)).await;
+    match read {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(if error.to_string().contains("length limit") {
+            Code::TooLarge.into()
+        } else {
+            Failure::new(Code::BadRequest, "the body broke off")
+        }),
+        Err(_) => Err(Code::SlowBody.into()),
+    }
+}
+
+/// An answer.
+pub fn fine(teller: &Teller, call: &Call, status: StatusCode, body: Vec<u8>) -> Response {
+    teller.count("ok");
+    sent(call, status, JSON, body)
+}
+
+/// A failure as problem+json.
+pub fn failed(teller: &Teller, call: &Call, failure: &Failure) -> Response {
+    teller.count(failure.code.word());
+    if failure.code == Code::Internal {
+        tracing::error!(request = ?call.id, "a call failed by a fault of ours");
+    }
+    let mut body = Vec::new();
+    failure.write(
+        call.id.to_str().unwrap_or_default(),
+        call.fallback,
+        &mut body,
+    );
+    let status = StatusCode::from_u16(failure.code.status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = sent(call, status, PROBLEM, body);
+    if matches!(failure.code.status(), 429 | 503) {
+        let after = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, after);
+    }
+    response
+}
+
+fn sent(call: &Call, status: StatusCode, kind: HeaderValue, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    headers.insert(REQUEST_ID, call.id.clone());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_of_the_table_is_done() {
+        for route in ROUTES {
+            assert!(call_of(route.path).is_some(), "{}", route.path);
+        }
+        assert!(call_of("/v1/none").is_none());
+    }
+
+    #[test]
+    fn a_call_takes_over_a_fine_id_and_its_deadline() {
+        let mut headers = HeaderMap::new();
+        headers.insert(&REQUEST_ID, HeaderValue::from_static("acs-17.b_2"));
+        headers.insert(&DEADLINE, HeaderValue::from_static("40"));
+        let (call, is_fine) = Call::read(&headers, MAX_DEADLINE, None);
+        assert!(is_fine && call.id == "acs-17.b_2");
+        assert_eq!(call.span.bound, Duration::from_millis(40));
+        headers.insert(&REQUEST_ID, HeaderValue::from_static("a b"));
+        headers.insert(&DEADLINE, HeaderValue::from_static("soon"));
+        let (call, is_fine) = Call::read(&headers, MAX_DEADLINE, None);
+        assert!(!is_fine && call.id.to_str().unwrap().starts_with("r-"));
+    }
+}
