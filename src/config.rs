@@ -292,6 +292,8 @@ pub struct Api {
     pub token_keys: Option<SecretSource>,
     /// Who may call what; without it, everybody everything.
     pub clients: Option<PathBuf>,
+    /// Calls a second of each client: 1 to 1,000,000.
+    pub rate: u32,
     /// Where every call that changes something is noted; without it, nowhere.
     pub audit: Option<PathBuf>,
 }

@@ -6,10 +6,14 @@
 
 use crate::api::failure::{Code, Failure};
 use crate::api::routes::{Route, Scope};
+use crate::clock::Stopwatch;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
+use std::sync::{Mutex, PoisonError};
 
+/// One call, in millionths.
+const CALL: u64 = 1_000_000;
 /// The most clients.
 const MAX_CLIENTS: usize = 1_000;
 /// The longest name of a client.
@@ -18,17 +22,28 @@ const MAX_NAME: usize = 64;
 const MAX_TOKEN: usize = 512;
 
 /// Who may call, and what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct Client {
     name: String,
     scopes: Vec<Scope>,
     hash: [u8; 32],
+    purse: Mutex<Purse>,
+}
+
+/// Calls that a client may still make: filled steadily, up to a tenth of a second's.
+#[derive(Debug)]
+struct Purse {
+    /// In millionths of a call.
+    left: u64,
+    filled: Stopwatch,
 }
 
 /// The clients that are known; nobody: everybody may call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Door {
     clients: Vec<Client>,
+    /// Calls a second of each client.
+    rate: u64,
 }
 
 impl Door {
@@ -36,7 +51,7 @@ impl Door {
     ///
     /// # Errors
     /// The first line that cannot be read, by its number; shows nothing of it.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub fn read(text: &str, rate: u32) -> Result<Self, String> {
         let mut clients: Vec<Client> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -57,7 +72,10 @@ impl Door {
                 clients.len()
             ));
         }
-        Ok(Self { clients })
+        Ok(Self {
+            clients,
+            rate: u64::from(rate),
+        })
     }
 
     /// Whether anybody may call anything.
@@ -94,7 +112,27 @@ impl Door {
             let text = format!("this call is for {}", wanted.join(", "));
             return Err(Failure::new(Code::Forbidden, text));
         }
+        if !self.pays(client) {
+            return Err(Code::RateLimited.into());
+        }
         Ok(&client.name)
+    }
+
+    /// Takes one call out of a client's purse.
+    fn pays(&self, client: &Client) -> bool {
+        let mut purse = client.purse.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = u64::try_from(purse.filled.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let most = (self.rate * CALL / 10).max(CALL);
+        purse.left = micros
+            .saturating_mul(self.rate)
+            .saturating_add(purse.left)
+            .min(most);
+        purse.filled = Stopwatch::start();
+        let pays = purse.left >= CALL;
+        if pays {
+            purse.left -= CALL;
+        }
+        pays
     }
 }
 
@@ -131,6 +169,10 @@ fn client(line: &str) -> Option<Client> {
         name: name.to_owned(),
         scopes: scopes?,
         hash,
+        purse: Mutex::new(Purse {
+            left: u64::MAX,
+            filled: Stopwatch::start(),
+        }),
     })
 }
 
@@ -159,7 +201,7 @@ mod tests {
             .iter()
             .map(|scope| line(scope.word(), scope.word()))
             .collect();
-        let door = Door::read(&text).unwrap();
+        let door = Door::read(&text, 1_000_000).unwrap();
         let mut denied = 0;
         for route in ROUTES {
             for scope in Scope::ALL {
@@ -196,14 +238,33 @@ mod tests {
     #[test]
     fn a_faulty_line_is_told_by_its_number_and_not_shown() {
         let good = line("acs-1", "acs,host");
-        assert!(Door::read(&format!("# ours\n{good}")).is_ok());
+        let read = |text: &str| Door::read(text, 1).map(drop);
+        assert!(read(&format!("# ours\n{good}")).is_ok());
         for bad in ["secret", "a b c", "acs-2 pilot 00", &good] {
-            let told = Door::read(&format!("{good}{bad}\n")).unwrap_err();
+            let told = read(&format!("{good}{bad}\n")).unwrap_err();
             assert!(
                 told.starts_with("line 2") && !told.contains("secret"),
                 "{told}"
             );
         }
-        assert!(Door::read("").is_err());
+        assert!(read("").is_err());
+    }
+    #[test]
+    fn who_asks_more_often_than_they_may_is_told_so_and_nobody_else_is() {
+        let text = line("acs-1", "acs") + &line("acs-2", "acs");
+        let door = Door::read(&text, 20).unwrap();
+        let route = ROUTES.iter().find(|route| route.judges).unwrap();
+        let one = shows("token-of-acs-1");
+        // A purse holds a tenth of a second's calls: two.
+        let codes: Vec<Option<Code>> = (0..50)
+            .map(|_| door.admit(&one, route).err().map(|failure| failure.code))
+            .collect();
+        assert_eq!(codes[..2], [None, None]);
+        assert!(codes.contains(&Some(Code::RateLimited)));
+        assert!(door.admit(&shows("token-of-acs-2"), route).is_ok());
+        let watch = Stopwatch::start();
+        while door.admit(&one, route).is_err() {
+            assert!(watch.elapsed().as_secs() < 10, "the purse fills again");
+        }
     }
 }

@@ -250,7 +250,7 @@ pub fn problems() -> Vec<u8> {
 /// Where no shard sits here that could say.
 pub fn reasons(teller: &Teller, span: Span) -> Result<Vec<u8>, Failure> {
     for partition in 0..i32::try_from(teller.seats.count()).unwrap_or(0) {
-        let seen = teller.see(partition, span, |sight| {
+        let seen = teller.see(partition, span.glance(), |sight| {
             std::sync::Arc::clone(sight.shard.engine().prepared())
         });
         let Ok(Some(prepared)) = seen else {

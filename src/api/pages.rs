@@ -37,6 +37,8 @@ const BODY_WAIT: Duration = Duration::from_secs(2);
 const MAX_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a call that waits for the log may take, where it names no deadline.
 const STEP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long after a vain attempt a shard is tried again.
+const AGAIN: Duration = Duration::from_millis(1);
 /// The longest request id that is taken over.
 const MAX_REQUEST_ID: usize = 64;
 
@@ -174,7 +176,8 @@ async fn assess(State(teller): Desk, headers: HeaderMap, body: Body) -> Response
             return Err(bad_deadline());
         }
         let body = body_of(body, &call).await?;
-        let judged = teller.assess(&body, &Asked::default(), call.span)?;
+        let assess = |span| teller.assess(&body, &Asked::default(), span);
+        let judged = patiently(call.span, assess).await?;
         let passed = || Ok(Passed::post("/v1/assessments", body));
         settled(&teller, &call, &headers, judged, passed).await
     };
@@ -200,7 +203,7 @@ async fn areq(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
             decoupled: areq.decoupled,
             emv: Some(&areq.emv),
         };
-        let judged = teller.assess(&areq.line, &asked, call.span)?;
+        let judged = patiently(call.span, |span| teller.assess(&areq.line, &asked, span)).await?;
         let passed = || {
             let veiled = areq::veiled(&body, &areq.card)?;
             Ok(Passed::post("/v1/acs/areq", veiled.into()))
@@ -209,6 +212,21 @@ async fn areq(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
     };
     let result = result.await;
     result.unwrap_or_else(|failure| failed(&teller, &call, &failure))
+}
+
+/// Tries until the deadline what a shard at work holds up, and lets other calls pass in between.
+async fn patiently<T>(
+    span: Span,
+    mut attempt: impl FnMut(Span) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    loop {
+        let result = attempt(span.glance());
+        let is_busy = matches!(&result, Err(failure) if failure.code == Code::Deadline);
+        if !is_busy || span.left().is_zero() {
+            return result;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// Sends an answer of ours, or has the owner asked and passes its answer on.
@@ -234,7 +252,7 @@ async fn settled(
 async fn card(State(teller): Desk, uri: Uri, card: Path<String>, headers: HeaderMap) -> Response {
     let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
     let result = async {
-        let judged = look::card(&teller, &card, call.span)?;
+        let judged = patiently(call.span, |span| look::card(&teller, &card, span)).await?;
         let passed = || Ok(Passed::get(uri.path()));
         settled(&teller, &call, &headers, judged, passed).await
     };

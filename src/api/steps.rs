@@ -167,7 +167,7 @@ impl Teller {
     /// Under which key the record with a hold or alert stands, and where its time stands.
     fn holder_of(&self, row: &Row, id: EffectId, span: Span) -> Holder {
         let name = &*row.cardholder;
-        let seen = self.see(self.partition_of(name), span, |sight| {
+        let seen = self.see(self.partition_of(name), span.glance(), |sight| {
             let records = sight.shard.engine().slab();
             let named = records.find(Fingerprint::of_card_as_holder(name).0);
             let cold = named.and_then(|record| record.cold.as_ref());

@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// Holds of which it is remembered that they were told; the oldest is forgotten first.
 const MAX_TOLD: usize = 65_536;
+/// A shard's run takes less than this, unless the machine is overloaded.
+const GLANCE: Duration = Duration::from_micros(500);
 /// An answer of every day fits in so many bytes.
 const ANSWER_BYTES: usize = 1_024;
 
@@ -42,6 +44,14 @@ pub struct Span {
 }
 
 impl Span {
+    /// A moment of it: what a call may spend on waiting while others wait for the thread.
+    pub fn glance(&self) -> Self {
+        Self {
+            begun: Stopwatch::start(),
+            bound: self.left().min(GLANCE),
+        }
+    }
+
     /// What is left of it.
     pub fn left(&self) -> Duration {
         self.bound.saturating_sub(self.begun.elapsed())
@@ -244,7 +254,7 @@ fn door(config: &Config) -> Result<Door, StreamError> {
         Some(path) => {
             let shown = path.display();
             let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
-            let read = text.and_then(|text| Door::read(&text));
+            let read = text.and_then(|text| Door::read(&text, config.api.rate));
             read.map_err(|fault| {
                 let help = "write `NAME SCOPE[,SCOPE] SHA256`; `printf %s TOKEN | sha256sum` tells the last";
                 StreamError::Door(format!("`{shown}`: {fault}\n  = help: {help}"))

@@ -109,6 +109,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             deadline: Duration::from_millis(500),
             token_keys: None,
             clients: None,
+            rate: 20_000,
             audit: None,
         },
         bounds: Bounds {
@@ -423,6 +424,7 @@ fn api(sheet: &mut Sheet<'_>, document: &Document<String>, api: &mut Api) {
     api.deadline = part.span("deadline", 0..=10, api.deadline);
     api.token_keys = token_keys(&mut part);
     api.clients = part.file("clients_file").map(|file| file.value);
+    api.rate = part.number("rate", 1..=1_000_000, api.rate);
     api.audit = part
         .text("audit_file")
         .map(|given| PathBuf::from(given.value));

@@ -72,7 +72,7 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
         geo = { country = "FILE", asn = "FILE" }
         checkpoint = { url = "s3://bucket/a/b/", every = "2s", keep = 9 }
         http = { listen = "[::]:0", advertise = "here:80", open = true }
-        api = { fallback = "decline", deadline = "1s", token_keys_env = "V_K", clients_file = "FILE", audit_file = "a.jsonl" }
+        api = { fallback = "decline", deadline = "1s", token_keys_env = "V_K", clients_file = "FILE", audit_file = "a.jsonl", rate = 7 }
         bounds = { lag_ready = "5m", in_flight = 64 }
         log = { level = "debug", format = "text" }
     "#
@@ -153,6 +153,7 @@ fn every_other_key_changes_its_value() {
     );
     assert!(config.http.open);
     assert!(api.clients.is_some_and(|path| path.ends_with("some.file")));
+    assert_eq!(api.rate, 7);
     assert_eq!(api.audit.as_deref(), Some(Path::new("a.jsonl")));
     let keys = api.token_keys.map(|keys| keys.from);
     assert_eq!(keys, Some(secret::From::Env("V_K".to_owned())));

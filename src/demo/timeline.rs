@@ -33,8 +33,8 @@ pub struct Timeline {
     /// Decisions of the case that were read, by event.
     decided: BTreeMap<String, Value>,
     news: Vec<(&'static str, Value)>,
-    /// The holds of the case that are not over, with whether they refuse a method.
-    standing: Vec<(String, bool)>,
+    /// The hold that the newest decision of the case named.
+    named: Option<String>,
     seen: Seen,
 }
 
@@ -58,7 +58,7 @@ impl Timeline {
             holds: Reader::whole(config, &config.topics.holds)?,
             decided: BTreeMap::new(),
             news: Vec::new(),
-            standing: Vec::new(),
+            named: None,
             seen: Seen::default(),
         })
     }
@@ -69,7 +69,6 @@ impl Timeline {
     /// Where the topics cannot be read.
     pub fn keep_up(&mut self) -> Result<(), DemoError> {
         let (decided, news, seen) = (&mut self.decided, &mut self.news, &mut self.seen);
-        let standing = &mut self.standing;
         self.decisions.news(|message| {
             let Some(value) = json(message.payload()) else {
                 return;
@@ -96,26 +95,15 @@ impl Timeline {
             };
             seen.holds += u64::from(word(&value, "state") == "requested");
             if word(&value, "cardholder") == WHO {
-                let is_over = matches!(&*word(&value, "state"), "released" | "expired");
-                let id = word(&value, "id");
-                let refused = value.get("methods_refused").and_then(Value::as_array);
-                let refuses = refused.is_some_and(|methods| !methods.is_empty());
-                if is_over {
-                    standing.retain(|(known, _)| *known != id);
-                } else if standing.iter().all(|(known, _)| *known != id) {
-                    standing.push((id, refuses));
-                }
                 news.push(("hold", value));
             }
         })?;
         Ok(())
     }
 
-    /// The id of the first hold of the case that stands and refuses a method: what a passed challenge
-    /// by that method does not satisfy.
+    /// The id of the hold that the newest decision of the case named.
     pub fn standing(&self) -> Option<&str> {
-        let refusing = self.standing.iter().find(|(_, refuses)| *refuses);
-        refusing.map(|(id, _)| id.as_str())
+        self.named.as_deref()
     }
 
     /// Shows an event of the case with what came of it; true where it was not allowed.
@@ -141,6 +129,8 @@ impl Timeline {
         }
         let decision = self.decided.remove(&event.id);
         if let Some(decision) = &decision {
+            let named = decision.get("hold").and_then(Value::as_str);
+            self.named = named.map(str::to_owned).or(self.named.take());
             attempt(event, decision, out)?;
         }
         for (what, value) in self.news.drain(..) {

@@ -424,7 +424,18 @@ fn every_failure_is_told_with_its_code_and_never_as_allow() {
     drop(bank);
 }
 
+/// A body that does not come in time is told so, and its connection is not kept.
+fn a_slow_body(address: SocketAddr) {
+    let head = "POST /v1/assessments HTTP/1.1\r\nhost: h\r\nvarsel-deadline-ms: 5\r\ncontent-length: 100\r\n\r\n{\"type\":";
+    let told = raw(address, head.as_bytes());
+    assert_eq!(
+        (told.status, told.body["code"].as_str()),
+        (408, Some("slow_body"))
+    );
+}
+
 fn what_else_fails(address: SocketAddr, number: &str) {
+    a_slow_body(address);
     let bad = call(
         address,
         "POST",
