@@ -193,7 +193,10 @@ impl<'g> Hand<'g> {
         seat.restoring();
         let shard = match self.restored(taking) {
             Ok(shard) => shard,
-            Err(error) => return Said::Failed(error),
+            // Who stood still since the log's end was asked may find what another owner has left meanwhile.
+            Err(error) => {
+                return Said::Failed(self.ground.sentinel.check().err().unwrap_or(error));
+            }
         };
         let (wanted, trail) = (shard.wanted(), Arc::clone(&shard.trail));
         let saved = shard.standing.next;
