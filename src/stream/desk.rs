@@ -141,6 +141,7 @@ impl<'m> Desk<'m> {
             self.leave(&all, false)?;
         }
         // Where the work failed, nothing more is committed: the next life repeats it.
+        self.answer();
         result
     }
 
@@ -274,13 +275,35 @@ impl<'m> Desk<'m> {
                 Some(Change::Assign(partitions)) => self.take(&partitions)?,
                 Some(Change::Revoke(partitions, lost)) => {
                     self.rebalance.get_or_insert_with(Stopwatch::start);
-                    self.leave(&partitions, lost)?;
+                    let left = self.leave(&partitions, lost);
+                    // Answered even where leaving failed: a client that waits for this cannot be closed.
+                    let list = self.list(partitions.iter().copied());
+                    if let Err(error) = self.consumer.incremental_unassign(&list) {
+                        tracing::warn!(%error, "partitions cannot be given back");
+                    }
+                    left?;
+                }
+            }
+        }
+    }
+
+    /// Says what the client still waits to hear, since it cannot be closed before.
+    fn answer(&mut self) {
+        let none = TopicPartitionList::new();
+        let mut assigned = !std::mem::take(&mut self.coming).is_empty();
+        while let Some(change) = self.consumer.context().next_change() {
+            match change {
+                Change::Assign(_) => assigned = true,
+                Change::Revoke(partitions, _) => {
                     let list = self.list(partitions.iter().copied());
                     if let Err(error) = self.consumer.incremental_unassign(&list) {
                         tracing::warn!(%error, "partitions cannot be given back");
                     }
                 }
             }
+        }
+        if assigned && let Err(error) = self.consumer.incremental_assign(&none) {
+            tracing::warn!(%error, "partitions cannot be declined");
         }
     }
 

@@ -141,9 +141,7 @@ impl Gate<'_> {
             self.merge.close(*lane);
             self.paused.remove(lane);
         }
-        if !lost {
-            self.settle(&lanes)?;
-        }
+        let settled = if lost { Ok(()) } else { self.settle(&lanes) };
         let mut list = TopicPartitionList::new();
         for (topic, partition) in partitions {
             list.add_partition(topic, *partition);
@@ -155,6 +153,6 @@ impl Gate<'_> {
         if let Err(error) = self.consumer.incremental_unassign(&list) {
             tracing::warn!(%error, "sources cannot be given back");
         }
-        Ok(())
+        settled
     }
 }
