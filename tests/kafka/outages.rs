@@ -18,7 +18,7 @@ const BACK: Duration = Duration::from_secs(10);
 
 /// Takes the broker away under load with `take`, gives it back with `give`, and holds what came of it.
 fn outage(test: &str, away: Duration, take: impl Fn(&Scene), give: impl Fn(&Scene)) {
-    let mut scene = Scene::new(test);
+    let scene = Scene::new(test);
     scene.make_bank_topics();
     scene.make_own_topics();
     let lines = lines::busy(2_000, 21, 120_000, 1);
