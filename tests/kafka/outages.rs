@@ -4,6 +4,7 @@
 
 use crate::feed::{Feed, paced};
 use crate::lines;
+use crate::monitor::Monitor;
 use crate::scene::Scene;
 use crate::truth;
 use crate::wait::{pause, until, within};
@@ -15,6 +16,28 @@ use varsel::clock::Stopwatch;
 
 /// How soon after the broker's return the monitor must be at work again (FAULTS.md, row 5).
 const BACK: Duration = Duration::from_secs(10);
+
+/// Waits until the monitor is ready; how long it took.
+fn ready_again(test: &str, monitor: &mut Monitor) -> Duration {
+    let watch = Stopwatch::start();
+    // What it lacked meanwhile, for whoever reads that it took too long.
+    let mut lacked = Vec::new();
+    let ready = within(BACK * 6, || {
+        let (status, said) = monitor.get("/readyz")?;
+        if lacked.last().is_none_or(|(_, last)| *last != said) {
+            lacked.push((watch.elapsed(), said));
+        }
+        (status == 200).then_some(())
+    });
+    let back = watch.elapsed();
+    if back > BACK {
+        for (after, said) in &lacked {
+            println!("    {test}: {after:?} after the return: {said}");
+        }
+    }
+    assert!(ready.is_some(), "not ready again: {}", monitor.said());
+    back
+}
 
 /// Takes the broker away under load with `take`, gives it back with `give`, and holds what came of it.
 fn outage(test: &str, away: Duration, take: impl Fn(&Scene), give: impl Fn(&Scene)) {
@@ -53,23 +76,7 @@ fn outage(test: &str, away: Duration, take: impl Fn(&Scene), give: impl Fn(&Scen
             "it turned in a loop: {busy:?} of processor time in {away:?}"
         );
         let (level, _) = (monitor.resident(), give(&scene));
-        let watch = Stopwatch::start();
-        // What it lacked meanwhile, for whoever reads that it took too long.
-        let mut lacked = Vec::new();
-        let ready = within(BACK * 6, || {
-            let (status, said) = monitor.get("/readyz")?;
-            if lacked.last().is_none_or(|(_, last)| *last != said) {
-                lacked.push((watch.elapsed(), said));
-            }
-            (status == 200).then_some(())
-        });
-        back = watch.elapsed();
-        if back > BACK {
-            for (after, said) in &lacked {
-                println!("    {test}: {after:?} after the return: {said}");
-            }
-        }
-        assert!(ready.is_some(), "not ready again: {}", monitor.said());
+        back = ready_again(test, &mut monitor);
         assert!(
             level < 1 << 30,
             "{level} bytes in memory while the broker was away"
