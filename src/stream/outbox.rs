@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Records that wait, at most; more has its sender wait.
 pub const ROOM: usize = 32_768;
+/// Their bytes, at most, but for one record more.
+pub const ROOM_BYTES: usize = 64 << 20;
 /// Records that go at once, at most: the client takes in so many within `linger.ms`, so that one request carries
 /// all of them.
 pub const BURST: usize = 3_072;
@@ -43,6 +45,11 @@ impl Burst {
     /// How many are left.
     pub fn len(&self) -> usize {
         self.kept.len()
+    }
+
+    /// How many bytes are left.
+    fn left(&self) -> usize {
+        self.bytes.len() - self.gone
     }
 
     /// Whether none is left.
@@ -84,6 +91,7 @@ impl Burst {
 pub struct Outbox {
     bursts: VecDeque<Burst>,
     len: usize,
+    bytes: usize,
 }
 
 impl Outbox {
@@ -95,6 +103,11 @@ impl Outbox {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether a sender must wait.
+    pub fn is_full(&self) -> bool {
+        self.len >= ROOM || self.bytes >= ROOM_BYTES
     }
 
     /// Puts a record behind all others.
@@ -120,18 +133,21 @@ impl Outbox {
             value: value.len(),
         });
         self.len += 1;
+        self.bytes += key.len() + value.len();
     }
 
     /// The oldest burst, which waits no more.
     pub fn pop(&mut self) -> Option<Burst> {
         let burst = self.bursts.pop_front()?;
         self.len -= burst.len();
+        self.bytes -= burst.left();
         Some(burst)
     }
 
     /// Puts what is left of a burst before all others.
     pub fn put_back(&mut self, rest: Burst) {
         self.len += rest.len();
+        self.bytes += rest.left();
         self.bursts.push_front(rest);
     }
 }
@@ -174,6 +190,22 @@ mod tests {
             assert!(burst.is_empty());
         }
         assert_eq!(seen, [&b"a"[..], b"bb", b"", b"cc", b"d"]);
+    }
+
+    #[test]
+    fn bounded_few_large_records_fill_it_as_many_small_ones_do() {
+        let mut outbox = Outbox::default();
+        let (ticket, large) = (Ticket::open(), vec![b'x'; ROOM_BYTES / 4]);
+        for count in 0..4 {
+            assert!(!outbox.is_full(), "{count} records");
+            outbox.push((0, None), (b"", &large), None, &ticket);
+        }
+        assert!(outbox.is_full());
+        let mut burst = outbox.pop().unwrap();
+        assert!(!outbox.is_full());
+        burst.hand_over(|_, _, headers, ticket| Err((headers, ticket)));
+        outbox.put_back(burst);
+        assert!(outbox.is_full(), "what came back counts again");
     }
 
     #[test]

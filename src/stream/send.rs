@@ -8,7 +8,7 @@ use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, Troubles};
-use crate::stream::outbox::{Outbox, ROOM};
+use crate::stream::outbox::Outbox;
 use crate::stream::tickets::Ticket;
 use crate::telemetry::Metrics;
 use rdkafka::ClientContext;
@@ -266,9 +266,11 @@ impl Sender {
         ticket: &Arc<Ticket>,
     ) -> Result<(), StreamError> {
         let mut outbox = self.line().outbox();
-        while outbox.len() >= ROOM {
-            drop(outbox);
+        if outbox.is_full() {
             self.metrics.produce_retries.fetch_add(1, Ordering::Relaxed);
+        }
+        while outbox.is_full() {
+            drop(outbox);
             self.check()?;
             std::thread::sleep(FULL_WAIT);
             outbox = self.line().outbox();
