@@ -32,6 +32,10 @@ pub const GONE: Duration = Duration::from_secs(10);
 /// or a dead letter may be larger.
 const MAX_RECORD_BYTES: &str = "8388608";
 
+/// How many bytes are worth an answer of the broker, and how many milliseconds it waits for them: fewer and larger
+/// answers cost both sides less, and at 10,000 events a second the slowest come sooner (D22).
+const FETCH: (&str, &str) = ("16384", "5");
+
 /// What a client has met lately, for readiness and for words at the end.
 #[derive(Debug, Default)]
 pub struct Troubles {
@@ -157,7 +161,8 @@ pub fn group(config: &Config, role: &str) -> Result<ClientConfig, StreamError> {
         .set("session.timeout.ms", session_ms.to_string())
         .set("heartbeat.interval.ms", (session_ms / 4).max(1).to_string())
         .set("max.poll.interval.ms", "300000")
-        .set("fetch.wait.max.ms", "20")
+        .set("fetch.min.bytes", FETCH.0)
+        .set("fetch.wait.max.ms", FETCH.1)
         .set("fetch.queue.backoff.ms", "5")
         .set("fetch.error.backoff.ms", "50")
         .set("queued.min.messages", "20000")
@@ -199,7 +204,7 @@ pub fn producer(config: &Config) -> Result<ClientConfig, StreamError> {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("partitioner", "murmur2_random")
-        .set("linger.ms", "1.5")
+        .set("linger.ms", "0.5")
         .set("message.timeout.ms", "0")
         .set("message.max.bytes", MAX_RECORD_BYTES)
         .set(
