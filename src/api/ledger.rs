@@ -114,6 +114,9 @@ pub struct Owner {
     /// Whether it has the role `api`.
     #[serde(default)]
     pub api: bool,
+    /// Whether it answers by TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// What the API knows from the topics.

@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 /// The shapes of bodies and answers.
 const SCHEMAS: &str = include_str!("openapi/schemas.json");
 
+/// The description of what is asked over gRPC, for people and their tools.
+pub const PROTO: &str = include_str!("grpc/varsel.v1.proto");
+
 /// The description as JSON.
 pub fn document() -> Value {
     let mut paths = Map::new();
@@ -39,10 +42,12 @@ pub fn document() -> Value {
 
 fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
-    responses.insert(
-        "200".to_owned(),
-        answered("as asked", route.answer, "application/json"),
-    );
+    let kind = if route.answer == "Text" {
+        "text/plain"
+    } else {
+        "application/json"
+    };
+    responses.insert("200".to_owned(), answered("as asked", route.answer, kind));
     if route.body.is_some() && !route.judges {
         let text = "in the log, and not shown yet";
         responses.insert(

@@ -6,6 +6,7 @@
 use crate::api::answer::Asked;
 use crate::api::areq;
 use crate::api::audit::Entry;
+use crate::api::door::CLIENT;
 use crate::api::failure::{Code, Failure};
 use crate::api::forward::Passed;
 use crate::api::look;
@@ -17,6 +18,7 @@ use crate::clock::{self, Stopwatch};
 use crate::config::Fallback;
 use crate::decode::contains_card_number;
 use crate::domain::ids::EffectId;
+use crate::http::Shown;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, Request, State};
@@ -32,9 +34,9 @@ use std::time::Duration;
 /// The most bytes of a body.
 pub const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to come.
-const BODY_WAIT: Duration = Duration::from_secs(2);
+pub const BODY_WAIT: Duration = Duration::from_secs(2);
 /// The longest that a call may ask for.
-const MAX_DEADLINE: Duration = Duration::from_secs(10);
+pub const MAX_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a call that waits for the log may take, where it names no deadline.
 const STEP_DEADLINE: Duration = Duration::from_secs(5);
 /// How long after a vain attempt a shard is tried again.
@@ -43,14 +45,14 @@ const AGAIN: Duration = Duration::from_millis(1);
 const MAX_REQUEST_ID: usize = 64;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Names a call; comes back with its answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long the caller can wait, in milliseconds from when we have the request's head.
 pub const DEADLINE: HeaderName = HeaderName::from_static("varsel-deadline-ms");
-/// Who calls, as the door has found.
-const CLIENT: HeaderName = HeaderName::from_static("varsel-client");
 const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Requests since the start, for the ids of those that bring none.
@@ -128,7 +130,8 @@ async fn admitted(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let who = teller.door.admit(request.headers(), route);
+    let shown = request.extensions().get::<Shown>().copied();
+    let who = teller.door.admit(request.headers(), shown, route);
     match who.map(HeaderValue::from_str) {
         Ok(Ok(name)) => {
             request.headers_mut().insert(CLIENT, name);
@@ -140,6 +143,15 @@ async fn admitted(
             let (call, _) = Call::read(request.headers(), STEP_DEADLINE, fallback);
             failed(&teller, &call, &failure)
         }
+    }
+}
+
+/// Lets pass who may read the description of the API.
+pub async fn described(teller: Arc<Teller>, request: Request, next: Next) -> Response {
+    let route = ROUTES.iter().find(|route| route.path == "/openapi.json");
+    match route.filter(|_| !teller.door.is_open()) {
+        Some(route) => admitted(teller, route, request, next).await,
+        None => next.run(request).await,
     }
 }
 
@@ -157,6 +169,7 @@ fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
         "/v1/holds/{id}/release" => post(release),
         "/v1/problems" => get(problems),
         "/v1/reasons" => get(reasons),
+        "/v1/proto" => get(proto),
         "/openapi.json" => get(describe),
         _ => return None,
     })
@@ -166,6 +179,12 @@ async fn describe(State(teller): Desk, headers: HeaderMap) -> Response {
     let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
     let document = openapi::document().to_string();
     fine(&teller, &call, StatusCode::OK, document.into_bytes())
+}
+
+async fn proto(State(teller): Desk, headers: HeaderMap) -> Response {
+    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+    teller.count("ok");
+    sent(&call, StatusCode::OK, TEXT, openapi::PROTO.into())
 }
 
 async fn assess(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
@@ -356,7 +375,7 @@ fn noted(
     what: &str,
     mut said: Said,
 ) -> Result<Said, Failure> {
-    let client = headers.get(&CLIENT).filter(|_| !teller.door.is_open());
+    let client = headers.get(CLIENT).filter(|_| !teller.door.is_open());
     let who = client.and_then(|client| client.to_str().ok());
     if said.by.is_empty() {
         who.unwrap_or_default().clone_into(&mut said.by);

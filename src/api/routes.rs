@@ -22,6 +22,8 @@ pub enum Scope {
     Auditor,
     /// Looks only.
     ReadOnly,
+    /// Another instance, which hands over the calls of others; may ask for nothing itself.
+    Peer,
 }
 
 impl Scope {
@@ -34,6 +36,7 @@ impl Scope {
         Self::Admin,
         Self::Auditor,
         Self::ReadOnly,
+        Self::Peer,
     ];
 
     /// Its word.
@@ -46,6 +49,7 @@ impl Scope {
             Self::Admin => "admin",
             Self::Auditor => "auditor",
             Self::ReadOnly => "read_only",
+            Self::Peer => "peer",
         }
     }
 }
@@ -247,6 +251,14 @@ pub const ROUTES: &[Route] = &[
             "/v1/reasons",
             "Every code of a reason under the rule book in force.",
             "Reasons",
+        )
+    },
+    Route {
+        scopes: &[],
+        ..look(
+            "/v1/proto",
+            "The same questions and answers for gRPC, as a `.proto`.",
+            "Text",
         )
     },
     Route {

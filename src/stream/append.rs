@@ -126,6 +126,7 @@ impl ConsumerContext for Ear {
 /// # Errors
 /// Where the work cannot go on without loss; the text says what to do.
 pub fn run(needs: &Needs) -> Result<(), StreamError> {
+    client::stand_back();
     let config = &needs.config;
     let mut intake = Intake::new(needs.geo.clone());
     intake.keep_journal();

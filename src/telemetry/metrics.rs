@@ -73,6 +73,12 @@ pub struct Metrics {
     pub cardholders: Labelled,
     /// New rule books: `accepted`, `refused`.
     pub rulebook_reloads: Worded,
+    /// Handshakes of TLS by how they ended: `done`, `failed`, `slow`.
+    pub tls_handshakes: Worded,
+    /// New certificates: `accepted`, `refused`.
+    pub tls_reloads: Worded,
+    /// When our certificate expires, in seconds since 1970; 0 where there is none.
+    pub tls_ends_s: AtomicU64,
     /// Effects sent and not acknowledged.
     pub effects_in_flight: AtomicU64,
     /// Effects sent again.
@@ -114,6 +120,9 @@ impl Default for Metrics {
             partitions_owned: zero(),
             cardholders: Labelled::new(&["partition"]),
             rulebook_reloads: Worded::new("result", ["accepted", "refused"]),
+            tls_handshakes: Worded::new("result", ["done", "failed", "slow"]),
+            tls_reloads: Worded::new("result", ["accepted", "refused"]),
+            tls_ends_s: zero(),
             effects_in_flight: zero(),
             produce_retries: zero(),
             lost_ranges: zero(),
@@ -168,6 +177,7 @@ impl Metrics {
         self.write_outcomes(&mut page);
         self.write_checkpoints(&mut page, now_ms);
         self.write_work(&mut page);
+        self.write_tls(&mut page);
         page.text
     }
 
@@ -300,6 +310,26 @@ impl Metrics {
         let name = "varsel_restore_seconds";
         page.family(name, "gauge", "How long the last restore took.");
         page.sample(name, &[], seconds(self.restore_ms.load(Relaxed)));
+    }
+
+    /// Nothing where TLS is not spoken.
+    fn write_tls(&self, page: &mut Page) {
+        let ends_s = self.tls_ends_s.load(Relaxed);
+        if ends_s == 0 {
+            return;
+        }
+        let help = "Handshakes of TLS by how they ended.";
+        worded(
+            page,
+            "varsel_tls_handshakes_total",
+            help,
+            &self.tls_handshakes,
+        );
+        let help = "New certificates by what became of them.";
+        worded(page, "varsel_tls_reloads_total", help, &self.tls_reloads);
+        let name = "varsel_tls_certificate_expires_timestamp_seconds";
+        page.family(name, "gauge", "When our certificate expires, since 1970.");
+        page.sample(name, &[], ends_s);
     }
 
     fn write_work(&self, page: &mut Page) {

@@ -108,10 +108,14 @@ impl Bank {
     }
 
     fn start(&self) -> Monitor {
+        self.start_with(Config::clone(&self.config))
+    }
+
+    fn start_with(&self, config: Config) -> Monitor {
         let signals = Signals::default();
         let metrics = Arc::new(Metrics::default());
         let parts = Parts {
-            config: Arc::clone(&self.config),
+            config: Arc::new(config),
             rules: None,
             loaded: rulebook::embedded().unwrap(),
             geo: Geo::embedded().unwrap(),

@@ -21,5 +21,7 @@ mod golden;
 mod golden_config;
 mod golden_errors;
 mod live;
+mod papers;
 mod reference;
 mod simulate;
+mod tls;

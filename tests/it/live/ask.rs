@@ -1,6 +1,8 @@
 //! The risk API over HTTP against the embedded broker: answers are what the decisions are, steps go
 //! through the log, and every failure is told with its code.
 
+mod encrypted;
+mod grpc;
 mod secured;
 
 use super::*;
@@ -26,7 +28,10 @@ fn raw(address: SocketAddr, request: &[u8]) -> Told {
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8(answer).unwrap();
+    parsed(&String::from_utf8(answer).unwrap())
+}
+
+fn parsed(answer: &str) -> Told {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     Told {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
