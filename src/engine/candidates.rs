@@ -135,7 +135,7 @@ enum Reading {
     Misses(Vec<u32>),
     /// The symbol's own.
     Symbol,
-    /// A number: 1 and as many more as it reaches of these.
+    /// A number: 1 and as many more as it reaches of these, ascending.
     Bands(Vec<i64>),
 }
 
@@ -158,7 +158,7 @@ impl Asked {
                 .unwrap_or(0),
             Reading::Bands(cuts) => view
                 .int(self.slot)
-                .map_or(0, |v| 1 + cuts.iter().filter(|cut| v >= **cut).count()),
+                .map_or(0, |v| 1 + cuts.partition_point(|cut| v >= *cut)),
         }
     }
 }
@@ -360,7 +360,7 @@ impl<'a> Walk<'a> {
 /// Takes out what these facts leave out (bit n: the fact at n); each is asked only where it still
 /// can.
 fn narrow(asked: &[Asked], mut facts: u64, view: &mut View<'_>) {
-    while facts != 0 {
+    while facts != 0 && !view.scratch.left.is_empty() {
         let at = usize::try_from(facts.trailing_zeros()).unwrap_or(0);
         facts &= facts - 1;
         let Some(fact) = asked.get(at) else {
