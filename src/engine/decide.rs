@@ -40,7 +40,15 @@ impl Findings {
 }
 
 /// Evaluates what is left of a phase's rules ([`crate::engine::candidates`]).
+#[inline]
 pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
+    if prepared.candidates.has(stage, view) {
+        evaluate_left(prepared, view, stage, findings);
+    }
+}
+
+#[inline(never)]
+fn evaluate_left(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
     let mut walk = prepared.candidates.walk(stage, view);
     while let Some((entry, settled)) = walk.next(&view.scratch.left) {
         let Some(rule) = prepared.book.rules.get(entry.rule) else {

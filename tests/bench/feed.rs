@@ -139,13 +139,14 @@ pub fn apply(
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, effects);
                     tally.ticks += 1;
-                    tally.effects += effects.drain(..).map(|_| 1).sum::<u64>();
+                    tally.effects += counted(effects);
+                    effects.clear();
                 }
                 Work::Event(event, _) => {
                     engine.apply(event, outcome);
                     tally.events += 1;
-                    tally.effects += outcome.effects.drain(..).map(|_| 1).sum::<u64>();
-                    tally.hits += outcome.hits.iter().map(|_| 1).sum::<u64>();
+                    tally.effects += counted(&outcome.effects);
+                    tally.hits += counted(&outcome.hits);
                     tally.with_hit += u64::from(!outcome.hits.is_empty());
                     if let Some(decision) = &outcome.decision {
                         tally.decisions += 1;
@@ -156,4 +157,8 @@ pub fn apply(
             }
         }
     }
+}
+
+fn counted<T>(things: &[T]) -> u64 {
+    u64::try_from(things.len()).unwrap_or(0)
 }
