@@ -29,8 +29,9 @@ impl Default for Calendar {
 impl Calendar {
     /// Reads RFC 3339 with an offset: equal to [`Moment::parse`] for every text.
     #[inline]
-    pub(super) fn parse(&mut self, text: &str) -> Option<Moment> {
-        self.usual(text.as_bytes()).or_else(|| Moment::parse(text))
+    pub(super) fn parse(&mut self, text: &[u8]) -> Option<Moment> {
+        self.usual(text)
+            .or_else(|| Moment::parse(str::from_utf8(text).ok()?))
     }
 
     #[inline]
@@ -197,9 +198,17 @@ mod tests {
             "",
         ] {
             let mut calendar = Calendar::default();
-            assert_eq!(calendar.parse(text), Moment::parse(text), "{text}");
-            calendar.parse("2018-01-01T00:00:00-00:30");
-            assert_eq!(calendar.parse(text), Moment::parse(text), "{text}");
+            assert_eq!(
+                calendar.parse(text.as_bytes()),
+                Moment::parse(text),
+                "{text}"
+            );
+            calendar.parse(b"2018-01-01T00:00:00-00:30");
+            assert_eq!(
+                calendar.parse(text.as_bytes()),
+                Moment::parse(text),
+                "{text}"
+            );
         }
     }
 }

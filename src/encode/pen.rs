@@ -122,7 +122,7 @@ fn text(out: &mut Vec<u8>, event: &Event, span: Span) {
     if start + length > usize::from(event.plain) {
         return escaped(out, event.str(span));
     }
-    let rest = event.text.as_bytes().get(start..).unwrap_or_default();
+    let rest = event.text.get(start..).unwrap_or_default();
     let end = out.len() + length;
     match (rest.first_chunk::<SHORT>(), rest.first_chunk::<LONG>()) {
         (Some(more), _) if length <= SHORT => {
