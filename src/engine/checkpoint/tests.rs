@@ -65,7 +65,7 @@ fn the_stream_exercises_all_that_can_be_open() {
             seen[1] |= cold.is_some_and(|c| !c.episodes.is_empty());
             seen[2] |= cold.is_some_and(|c| !c.holds.is_empty());
             seen[3] |= cold.is_some_and(|c| !c.absences.is_empty());
-            seen[4] |= cold.is_some_and(|c| c.holds.iter().any(|h| h.acknowledge_by_ms.is_some()));
+            seen[4] |= cold.is_some_and(|c| c.holds.iter().any(|h| h.awaited_by_ms.is_some()));
             seen[5] |= cells::all(record).any(|cell| cell.id >= cells::SEQUENCES);
             seen[6] |= cells::all(record).any(|cell| cell.id < cells::SEQUENCES);
             seen[7] |= cold.is_some_and(|c| c.challenges.iter().any(|c| c.purchase.is_some()));
