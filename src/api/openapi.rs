@@ -80,7 +80,7 @@ fn operation(route: &Route) -> Value {
     });
     if let (Some(body), Some(operation)) = (route.body, operation.as_object_mut()) {
         let content = json!({"application/json": {"schema": named(body)}});
-        let required = route.judges;
+        let required = route.judges || matches!(body, "Switch" | "Verdict");
         operation.insert(
             "requestBody".to_owned(),
             json!({"required": required, "content": content}),

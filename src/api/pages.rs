@@ -7,6 +7,7 @@ use crate::api::answer::Asked;
 use crate::api::areq;
 use crate::api::audit::Entry;
 use crate::api::door::CLIENT;
+use crate::api::enforcement::{self, Wish};
 use crate::api::failure::{Code, Failure};
 use crate::api::forward::Passed;
 use crate::api::look;
@@ -93,7 +94,9 @@ impl Call {
 fn is_fine_id(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(fits)
+    let is_word = (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(fits);
+    // It is given back and noted: a card number must not come along with it.
+    is_word && !id.to_str().is_ok_and(contains_card_number)
 }
 
 fn own_id() -> HeaderValue {
@@ -107,7 +110,7 @@ type Desk = State<Arc<Teller>>;
 pub fn router(teller: Arc<Teller>) -> Router {
     let calls = ROUTES
         .iter()
-        .filter_map(|route| Some((route, call_of(route.path)?)));
+        .filter_map(|route| Some((route, call_of(route)?)));
     let router = calls.fold(Router::new(), |router, (route, call)| {
         // An open door costs nothing.
         let call = if teller.door.is_open() {
@@ -155,9 +158,9 @@ pub async fn described(teller: Arc<Teller>, request: Request, next: Next) -> Res
     }
 }
 
-/// What is done at a path; nothing for one that the table does not have.
-fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
-    Some(match path {
+/// What is done at a call; nothing for one that the table does not have.
+fn call_of(route: &Route) -> Option<MethodRouter<Arc<Teller>>> {
+    Some(match route.path {
         "/v1/assessments" => post(assess),
         "/v1/acs/areq" => post(areq),
         "/v1/cards/{card}" => get(card),
@@ -167,6 +170,8 @@ fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
         "/v1/holds/{id}/acknowledge" => post(acknowledge),
         "/v1/holds/{id}/enforced" => post(enforced),
         "/v1/holds/{id}/release" => post(release),
+        "/v1/enforcement" if route.method == "POST" => post(switch),
+        "/v1/enforcement" => get(enforcement),
         "/v1/problems" => get(problems),
         "/v1/reasons" => get(reasons),
         "/v1/proto" => get(proto),
@@ -309,6 +314,46 @@ async fn reasons(State(teller): Desk, headers: HeaderMap) -> Response {
     let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
     match look::reasons(&teller, call.span) {
         Ok(answer) => fine(&teller, &call, StatusCode::OK, answer),
+        Err(failure) => failed(&teller, &call, &failure),
+    }
+}
+
+async fn enforcement(State(teller): Desk, headers: HeaderMap) -> Response {
+    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+    let answer = enforcement::state(&teller, call.span);
+    fine(&teller, &call, StatusCode::OK, answer)
+}
+
+async fn switch(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
+    let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
+    let result = async {
+        if !is_fine {
+            return Err(bad_deadline());
+        }
+        let body = body_of(body, &call).await?;
+        let wish = Wish::read(&body)?;
+        let said = Said {
+            by: wish.by,
+            reason: wish.reason,
+            verdict: None,
+        };
+        let what = if wish.suspended {
+            "suspended all enforcement"
+        } else {
+            "resumed all enforcement"
+        };
+        let said = noted(&teller, &call, &headers, what, said)?;
+        teller.switch(wish.suspended, said, call.span).await
+    };
+    match result.await {
+        Ok((answer, shows)) => {
+            let status = if shows {
+                StatusCode::OK
+            } else {
+                StatusCode::ACCEPTED
+            };
+            fine(&teller, &call, status, answer)
+        }
         Err(failure) => failed(&teller, &call, &failure),
     }
 }
@@ -505,9 +550,11 @@ mod tests {
     #[test]
     fn every_call_of_the_table_is_done() {
         for route in ROUTES {
-            assert!(call_of(route.path).is_some(), "{}", route.path);
+            assert!(call_of(route).is_some(), "{}", route.path);
         }
-        assert!(call_of("/v1/none").is_none());
+        let mut none = ROUTES[0];
+        none.path = "/v1/none";
+        assert!(call_of(&none).is_none());
     }
 
     #[test]

@@ -240,6 +240,32 @@ pub const ROUTES: &[Route] = &[
         scopes: &[Analyst, Admin],
         ..step("/v1/holds/{id}/release", "Releases a hold; needs a reason.")
     },
+    Route {
+        failures: &[Code::Deadline],
+        ..look(
+            "/v1/enforcement",
+            "Whether all enforcement is suspended, by whom and why.",
+            "Enforcement",
+        )
+    },
+    Route {
+        method: "POST",
+        body: Some("Switch"),
+        failures: &[
+            Code::AuditUnavailable,
+            Code::BadRequest,
+            Code::CardNumber,
+            Code::LogUnavailable,
+            Code::TooLarge,
+            Code::SlowBody,
+        ],
+        scopes: &[Admin],
+        ..look(
+            "/v1/enforcement",
+            "Suspends all enforcement at once, or resumes it.",
+            "Enforcement",
+        )
+    },
     look(
         "/v1/problems",
         "Every code of a failure, with its status and what to do.",

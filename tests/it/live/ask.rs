@@ -4,6 +4,7 @@
 mod encrypted;
 mod grpc;
 mod secured;
+mod switch;
 
 use super::*;
 use serde_json::json;
@@ -13,10 +14,11 @@ use varsel::api::openapi;
 use varsel::config::Role;
 use varsel::decode::contains_card_number;
 
-/// An answer: status, head in lower case, body.
+/// An answer: status, head in lower case, body as it came and as JSON.
 struct Told {
     status: u16,
     head: String,
+    text: String,
     body: Value,
 }
 
@@ -36,6 +38,7 @@ fn parsed(answer: &str) -> Told {
     Told {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         head: head.to_lowercase(),
+        text: body.to_owned(),
         body: serde_json::from_str(body).unwrap_or_default(),
     }
 }
