@@ -26,37 +26,46 @@ const SHOWS: Duration = Duration::from_secs(1);
 /// How the switch is to be set.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
-    /// Whether enforcement is to be suspended.
-    pub suspended: bool,
-    /// Why; at most 512 bytes.
-    pub reason: String,
-    /// Who; who calls, where it is not given.
+struct Wish {
+    suspended: bool,
+    reason: String,
     #[serde(default)]
-    pub by: String,
+    by: String,
 }
 
-impl Wish {
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// Where it is no such object, gives no reason, or shows a card number.
-    pub fn read(body: &[u8]) -> Result<Self, Failure> {
-        let bad = |text: &str| Failure::new(Code::BadRequest, text);
-        // What serde says may name a value of the request.
-        let wish: Self = serde_json::from_slice(body).map_err(|_| {
-            bad("the body is no object of `suspended` (true or false), the text `reason` and, if wanted, the text `by`")
-        })?;
-        if wish.reason.is_empty() {
-            return Err(bad("the switch needs a `reason`"));
-        }
-        if wish.reason.len().max(wish.by.len()) > MAX_TEXT_BYTES {
-            return Err(bad("`reason` and `by` are at most 512 bytes"));
-        }
-        if contains_card_number(&wish.reason) || contains_card_number(&wish.by) {
-            return Err(Code::CardNumber.into());
-        }
-        Ok(wish)
+/// Reads a body: whether enforcement is to be suspended, and who says so and why, each at most 512 bytes.
+///
+/// # Errors
+/// Where it is no such object, gives no reason, or shows a card number.
+pub fn wish(body: &[u8]) -> Result<(bool, Said), Failure> {
+    let bad = |text: &str| Failure::new(Code::BadRequest, text);
+    // What serde says may name a value of the request.
+    let wish: Wish = serde_json::from_slice(body).map_err(|_| {
+        bad("the body is no object of `suspended` (true or false), the text `reason` and, if wanted, the text `by`")
+    })?;
+    if wish.reason.is_empty() {
+        return Err(bad("the switch needs a `reason`"));
+    }
+    if wish.reason.len().max(wish.by.len()) > MAX_TEXT_BYTES {
+        return Err(bad("`reason` and `by` are at most 512 bytes"));
+    }
+    if contains_card_number(&wish.reason) || contains_card_number(&wish.by) {
+        return Err(Code::CardNumber.into());
+    }
+    let said = Said {
+        by: wish.by,
+        reason: wish.reason,
+        verdict: None,
+    };
+    Ok((wish.suspended, said))
+}
+
+/// Setting the switch, as the audit log names it.
+pub fn named(suspended: bool) -> &'static str {
+    if suspended {
+        "suspended all enforcement"
+    } else {
+        "resumed all enforcement"
     }
 }
 
@@ -169,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_wish_is_read_or_refused_and_never_shown() {
-        let wish = Wish::read(br#"{"suspended":true,"reason":"too many holds"}"#).unwrap();
-        assert!(wish.suspended && wish.by.is_empty());
+        let (suspended, said) = wish(br#"{"suspended":true,"reason":"too many holds"}"#).unwrap();
+        assert!(suspended && said.by.is_empty());
         let number = ["41", "1111", "1111", "1111", "11"].concat();
         let long = "x".repeat(MAX_TEXT_BYTES + 1);
         for (bad, code) in [
@@ -197,7 +206,7 @@ mod tests {
                 Code::CardNumber,
             ),
         ] {
-            let failure = Wish::read(bad.as_bytes()).unwrap_err();
+            let failure = wish(bad.as_bytes()).unwrap_err();
             assert_eq!(failure.code, code, "{bad}");
             assert!(!failure.detail.contains(&number));
         }

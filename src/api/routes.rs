@@ -186,6 +186,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         failures: &[
+            Code::BadRequest,
             Code::CardNumber,
             Code::Restoring,
             Code::NoOwner,
@@ -237,6 +238,7 @@ pub const ROUTES: &[Route] = &[
         "Tells that an attempt was stepped up or declined for a hold.",
     ),
     Route {
+        body: Some("Release"),
         scopes: &[Analyst, Admin],
         ..step("/v1/holds/{id}/release", "Releases a hold; needs a reason.")
     },
