@@ -2,7 +2,11 @@
 //! through the log, and every failure is told with its code.
 
 mod encrypted;
+mod faults;
 mod grpc;
+mod hostile;
+mod numbers;
+mod process;
 mod secured;
 mod switch;
 
@@ -98,6 +102,18 @@ fn until(address: SocketAddr, path: &str, passes: impl Fn(&Told) -> bool) -> Tol
         }
         let Told { status, body, .. } = told;
         assert!(watch.elapsed() < PATIENCE, "{path}: {status} {body}");
+    }
+}
+
+/// Asks until the answer rests on all that there was: one that is ready may still have some in hand.
+fn restored(address: SocketAddr, question: &Value) -> Value {
+    let watch = Stopwatch::start();
+    loop {
+        let told = post(address, "/v1/assessments", question);
+        if told.status == 200 && told.body["stale"] == false {
+            return told.body;
+        }
+        assert!(watch.elapsed() < PATIENCE, "{}", told.text);
     }
 }
 
