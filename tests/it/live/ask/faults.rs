@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use varsel::api::ledger::Ledger;
 use varsel::api::pages;
 use varsel::api::teller::Teller;
-use varsel::http::{self, Limits, Server};
+use varsel::http::{self, Limits, Port, Server, Speaks};
 use varsel::stream::owners::Owners;
 use varsel::stream::placing::partition_of;
 use varsel::stream::seat::{Seat, Seats};
@@ -40,15 +40,17 @@ impl Counter {
         ));
         let ledger = Arc::new(Ledger::new(Geo::embedded().unwrap()));
         let metrics = Arc::new(Metrics::default());
-        let teller = Teller::new(config, &seats, &ledger, &bank.sender, &metrics).unwrap();
-        let server = http::serve(
-            config.http.listen,
+        let teller = Teller::new(config, &seats, &ledger, &bank.sender, &metrics, None).unwrap();
+        let readiness = Arc::new(Readiness::new(&[]));
+        let port = Port {
+            router: http::pages(Arc::clone(&metrics), readiness)
+                .merge(pages::router(Arc::new(teller))),
             limits,
+            speaks: Speaks::Http,
+            tls: None,
             metrics,
-            Arc::new(Readiness::new(&[])),
-            pages::router(Arc::new(teller)),
-        )
-        .unwrap();
+        };
+        let server = http::serve(config.http.listen, port).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let follows = {
             let (stop, config, ledger) =

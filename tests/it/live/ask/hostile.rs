@@ -8,6 +8,7 @@ use varsel::http::Limits;
 /// Bounds that let a test wait for them.
 const SHORT: Limits = Limits {
     connections: 64,
+    handshake: Duration::from_secs(5),
     head: Duration::from_millis(300),
     life: Duration::from_secs(300),
     grace: Duration::from_secs(2),
