@@ -9,6 +9,7 @@ pub mod areq;
 pub mod audit;
 pub mod door;
 pub mod emv;
+pub mod enforcement;
 pub mod failure;
 pub mod forward;
 pub mod grpc;

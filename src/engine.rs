@@ -78,6 +78,8 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// Numbers of all rules that hit, shadow rules included, ascending.
     pub hits: Vec<usize>,
+    /// Holds of which it says that all was good.
+    pub found_good: u32,
 }
 
 /// Counts of what the engine met; each bound that gave way is visible here (promise `bounded`).
@@ -121,6 +123,7 @@ pub struct Engine {
     /// that a checkpoint restored ("warming").
     counted_from_ms: Vec<i64>,
     counters: Counters,
+    suspended: bool,
     scratch: Scratch,
     decided: Findings,
     absorbed: Findings,
@@ -143,6 +146,7 @@ impl Engine {
             sweep_next: 0,
             counted_from_ms: vec![i64::MIN; aggregates],
             counters: Counters::default(),
+            suspended: false,
             scratch: Scratch::lasting(),
             decided: Findings::default(),
             absorbed: Findings::default(),
@@ -173,6 +177,17 @@ impl Engine {
         self.counters = counters;
     }
 
+    /// Suspends all enforcement, or resumes it: while it is suspended rules, alerts and holds go on, and every
+    /// decision allows and says so.
+    pub fn suspend(&mut self, suspended: bool) {
+        self.suspended = suspended;
+    }
+
+    /// Whether enforcement is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
     /// How many cardholders are remembered at the newest tick, however far the sweep has come.
     pub fn remembered(&self) -> usize {
         let idle_ms = |record: &&Record| self.tick_ms - record.clock_ms;
@@ -197,12 +212,16 @@ impl Engine {
     /// What the monitor would decide on an event; changes nothing. A challenge's authorization is
     /// judged without its outcome.
     pub fn assess(&self, event: &Event) -> Decision {
-        self.look(event, false, |view| {
+        let mut decision = self.look(event, false, |view| {
             let mut findings = Findings::default();
             self.prepared.candidates.find(view);
             decide::evaluate(&self.prepared, view, Stage::Decide, &mut findings);
             decide::decision(&self.prepared, view, &findings)
-        })
+        });
+        if self.suspended {
+            decide::suspend(&mut decision);
+        }
+        decision
     }
 
     /// Shows an event in hand to `see`, as applying it now would see it in the decide phase, or in
@@ -244,6 +263,7 @@ impl Engine {
         out.late = false;
         out.effects.clear();
         out.hits.clear();
+        out.found_good = 0;
         let slot = self.slab.slot(event.cardholder_fp.0, event.at.ms);
         let Some(record) = self.slab.get_mut(slot) else {
             out.decision = None;
@@ -299,6 +319,9 @@ impl Engine {
                     out.decision = self.kept.take();
                 }
                 decide::decide(prepared, &view, &self.decided, &mut out.decision);
+                if let Some(decision) = out.decision.as_mut().filter(|_| self.suspended) {
+                    decide::suspend(decision);
+                }
             }
             view.outcome = true;
             prepared.candidates.narrow(&mut view);
@@ -320,7 +343,7 @@ impl Engine {
         record.clock_ms = clock_ms;
         let before = out.effects.len();
         if record.cold.is_some() && matches!(event.body, Body::Disposition(_) | Body::Hold(_)) {
-            raise::hear(record, prepared, event, clock_ms, &mut out.effects);
+            out.found_good = raise::hear(record, prepared, event, clock_ms, &mut out.effects);
         }
         if !(self.decided.hits.is_empty() && self.absorbed.hits.is_empty()) {
             let hits = raise::both(&self.decided, &self.absorbed);

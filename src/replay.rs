@@ -343,9 +343,9 @@ fn deal_all(
                 clocks.seq += 1;
                 dealer.one(clocks.seq, input, Work::Tick(at_ms))?;
             }
-            Next::Book(input, prepared) => {
+            Next::Control(input, control) => {
                 clocks.seq += 1;
-                dealer.one(clocks.seq, input, Work::Book(prepared))?;
+                dealer.one(clocks.seq, input, Work::Control(control))?;
             }
         }
         if clocks.read.is_multiple_of(16_384) {

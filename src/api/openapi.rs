@@ -36,7 +36,10 @@ pub fn document() -> Value {
             "license": {"name": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
     })
 }
 
@@ -55,7 +58,18 @@ fn operation(route: &Route) -> Value {
             answered(text, route.answer, "application/json"),
         );
     }
-    for code in route.failures.iter().chain(&[Code::Internal]) {
+    let door: &[Code] = if route.scopes.is_empty() {
+        &[]
+    } else {
+        &[Code::Unauthorized, Code::Forbidden, Code::RateLimited]
+    };
+    let mut codes = route.failures.to_vec();
+    for code in door.iter().chain(&[Code::BadRequest, Code::Internal]) {
+        if !codes.contains(code) {
+            codes.push(*code);
+        }
+    }
+    for code in codes {
         let status = code.status().to_string();
         let told = format!("`{}`: {}", code.word(), code.title());
         match responses
@@ -76,11 +90,13 @@ fn operation(route: &Route) -> Value {
         "operationId": name_of(route),
         "parameters": parameters(route),
         "responses": responses,
+        // Without `api.clients_file` nobody is asked for a token.
+        "security": if door.is_empty() { json!([]) } else { json!([{"bearer": []}, {}]) },
         "x-scopes": route.scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>(),
     });
     if let (Some(body), Some(operation)) = (route.body, operation.as_object_mut()) {
         let content = json!({"application/json": {"schema": named(body)}});
-        let required = route.judges;
+        let required = route.judges || matches!(body, "Switch" | "Release" | "Verdict");
         operation.insert(
             "requestBody".to_owned(),
             json!({"required": required, "content": content}),

@@ -7,6 +7,7 @@ use crate::api::answer::Asked;
 use crate::api::areq;
 use crate::api::audit::Entry;
 use crate::api::door::CLIENT;
+use crate::api::enforcement;
 use crate::api::failure::{Code, Failure};
 use crate::api::forward::Passed;
 use crate::api::look;
@@ -21,8 +22,12 @@ use crate::domain::ids::EffectId;
 use crate::http::Shown;
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -79,7 +84,7 @@ impl Call {
         let given = headers.get(&REQUEST_ID);
         let id = given.filter(|id| is_fine_id(id)).cloned();
         let named = headers.get(&DEADLINE);
-        let ms = named.and_then(|ms| ms.to_str().ok()?.parse::<u64>().ok());
+        let ms = named.and_then(|ms| whole(ms.to_str().ok()?));
         let bound = ms.map_or(usual, Duration::from_millis).min(MAX_DEADLINE);
         let call = Self {
             id: id.unwrap_or_else(own_id),
@@ -90,10 +95,18 @@ impl Call {
     }
 }
 
+/// A whole number; one that is too large for us is as large as can be.
+fn whole(text: &str) -> Option<u64> {
+    let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_whole.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
 fn is_fine_id(id: &HeaderValue) -> bool {
     let bytes = id.as_bytes();
     let fits = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(fits)
+    let is_word = (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(fits);
+    // It is given back and noted: a card number must not come along with it.
+    is_word && !id.to_str().is_ok_and(contains_card_number)
 }
 
 fn own_id() -> HeaderValue {
@@ -102,15 +115,22 @@ fn own_id() -> HeaderValue {
 }
 
 type Desk = State<Arc<Teller>>;
+/// What a path names; a fault where it is no UTF-8.
+type Named = Result<Path<String>, PathRejection>;
+
+fn name(named: Named) -> Result<String, Failure> {
+    let refused = |_| Failure::new(Code::BadRequest, "the path is no UTF-8");
+    named.map(|Path(name)| name).map_err(refused)
+}
 
 /// Every call of the table.
 pub fn router(teller: Arc<Teller>) -> Router {
     let calls = ROUTES
         .iter()
-        .filter_map(|route| Some((route, call_of(route.path)?)));
+        .filter_map(|route| Some((route, call_of(route)?)));
     let router = calls.fold(Router::new(), |router, (route, call)| {
-        // An open door costs nothing.
-        let call = if teller.door.is_open() {
+        // An open door costs who asks nothing.
+        let call = if teller.door.is_open() && (route.judges || route.method == "GET") {
             call
         } else {
             let teller = Arc::clone(&teller);
@@ -131,7 +151,11 @@ async fn admitted(
     next: Next,
 ) -> Response {
     let shown = request.extensions().get::<Shown>().copied();
-    let who = teller.door.admit(request.headers(), shown, route);
+    let who = if teller.door.is_open() {
+        is_of_here(&request).map(|()| "anybody")
+    } else {
+        teller.door.admit(request.headers(), shown, route)
+    };
     match who.map(HeaderValue::from_str) {
         Ok(Ok(name)) => {
             request.headers_mut().insert(CLIENT, name);
@@ -155,9 +179,29 @@ pub async fn described(teller: Arc<Teller>, request: Request, next: Next) -> Res
     }
 }
 
-/// What is done at a path; nothing for one that the table does not have.
-fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
-    Some(match path {
+/// An open door trusts this machine, and so every page that a browser on it shows: what changes something
+/// is refused to pages of another origin.
+fn is_of_here(request: &Request) -> Result<(), Failure> {
+    let headers = request.headers();
+    let Some(origin) = headers.get(ORIGIN) else {
+        return Ok(());
+    };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| Some(origin.split_once("://")?.1));
+    if origin.is_some() && origin == host {
+        return Ok(());
+    }
+    let text = "a page of another origin may not change anything";
+    Err(Failure::new(Code::Forbidden, text))
+}
+
+/// What is done at a call; nothing for one that the table does not have.
+fn call_of(route: &Route) -> Option<MethodRouter<Arc<Teller>>> {
+    Some(match route.path {
         "/v1/assessments" => post(assess),
         "/v1/acs/areq" => post(areq),
         "/v1/cards/{card}" => get(card),
@@ -167,6 +211,8 @@ fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
         "/v1/holds/{id}/acknowledge" => post(acknowledge),
         "/v1/holds/{id}/enforced" => post(enforced),
         "/v1/holds/{id}/release" => post(release),
+        "/v1/enforcement" if route.method == "POST" => post(switch),
+        "/v1/enforcement" => get(enforcement),
         "/v1/problems" => get(problems),
         "/v1/reasons" => get(reasons),
         "/v1/proto" => get(proto),
@@ -175,10 +221,28 @@ fn call_of(path: &str) -> Option<MethodRouter<Arc<Teller>>> {
     })
 }
 
+/// A call that only looks.
+fn looked(
+    teller: &Teller,
+    headers: &HeaderMap,
+    look: impl FnOnce(&Call) -> Result<Vec<u8>, Failure>,
+) -> Response {
+    let (call, is_fine) = Call::read(headers, teller.config.api.deadline, None);
+    let seen = if is_fine {
+        look(&call)
+    } else {
+        Err(bad_deadline())
+    };
+    match seen {
+        Ok(answer) => fine(teller, &call, StatusCode::OK, answer),
+        Err(failure) => failed(teller, &call, &failure),
+    }
+}
+
 async fn describe(State(teller): Desk, headers: HeaderMap) -> Response {
-    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
-    let document = openapi::document().to_string();
-    fine(&teller, &call, StatusCode::OK, document.into_bytes())
+    looked(&teller, &headers, |_| {
+        Ok(openapi::document().to_string().into_bytes())
+    })
 }
 
 async fn proto(State(teller): Desk, headers: HeaderMap) -> Response {
@@ -268,9 +332,13 @@ async fn settled(
     }
 }
 
-async fn card(State(teller): Desk, uri: Uri, card: Path<String>, headers: HeaderMap) -> Response {
-    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
+async fn card(State(teller): Desk, uri: Uri, card: Named, headers: HeaderMap) -> Response {
+    let (call, is_fine) = Call::read(&headers, teller.config.api.deadline, None);
     let result = async {
+        if !is_fine {
+            return Err(bad_deadline());
+        }
+        let card = name(card)?;
         let judged = patiently(call.span, |span| look::card(&teller, &card, span)).await?;
         let passed = || Ok(Passed::get(uri.path()));
         settled(&teller, &call, &headers, judged, passed).await
@@ -293,41 +361,59 @@ fn listed(
     query: Option<&str>,
     list: impl FnOnce(&Teller, &look::Filter) -> Vec<u8>,
 ) -> Response {
-    let (call, _) = Call::read(headers, teller.config.api.deadline, None);
-    match look::Filter::read(query.unwrap_or_default()) {
-        Ok(filter) => fine(teller, &call, StatusCode::OK, list(teller, &filter)),
-        Err(failure) => failed(teller, &call, &failure),
-    }
+    looked(teller, headers, |_| {
+        let filter = look::Filter::read(query.unwrap_or_default())?;
+        Ok(list(teller, &filter))
+    })
 }
 
 async fn problems(State(teller): Desk, headers: HeaderMap) -> Response {
-    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
-    fine(&teller, &call, StatusCode::OK, look::problems())
+    looked(&teller, &headers, |_| Ok(look::problems()))
 }
 
 async fn reasons(State(teller): Desk, headers: HeaderMap) -> Response {
-    let (call, _) = Call::read(&headers, teller.config.api.deadline, None);
-    match look::reasons(&teller, call.span) {
-        Ok(answer) => fine(&teller, &call, StatusCode::OK, answer),
+    looked(&teller, &headers, |call| look::reasons(&teller, call.span))
+}
+
+async fn enforcement(State(teller): Desk, headers: HeaderMap) -> Response {
+    looked(&teller, &headers, |call| {
+        Ok(enforcement::state(&teller, call.span))
+    })
+}
+
+async fn switch(State(teller): Desk, headers: HeaderMap, body: Body) -> Response {
+    let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
+    let result = async {
+        if !is_fine {
+            return Err(bad_deadline());
+        }
+        let body = body_of(body, &call).await?;
+        let (suspended, said) = enforcement::wish(&body)?;
+        let what = enforcement::named(suspended);
+        let said = noted(&teller, &call, &headers, what, said)?;
+        teller.switch(suspended, said, call.span).await
+    };
+    match result.await {
+        Ok((answer, shows)) => fine(&teller, &call, recorded(shows), answer),
         Err(failure) => failed(&teller, &call, &failure),
     }
 }
 
-async fn acknowledge(desk: Desk, id: Path<String>, headers: HeaderMap, body: Body) -> Response {
+async fn acknowledge(desk: Desk, id: Named, headers: HeaderMap, body: Body) -> Response {
     step(desk, id, "acknowledged", headers, body).await
 }
 
-async fn enforced(desk: Desk, id: Path<String>, headers: HeaderMap, body: Body) -> Response {
+async fn enforced(desk: Desk, id: Named, headers: HeaderMap, body: Body) -> Response {
     step(desk, id, "enforced", headers, body).await
 }
 
-async fn release(desk: Desk, id: Path<String>, headers: HeaderMap, body: Body) -> Response {
+async fn release(desk: Desk, id: Named, headers: HeaderMap, body: Body) -> Response {
     step(desk, id, "released", headers, body).await
 }
 
 async fn step(
     State(teller): Desk,
-    Path(id): Path<String>,
+    id: Named,
     action: &'static str,
     headers: HeaderMap,
     body: Body,
@@ -335,7 +421,7 @@ async fn step(
     let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
     let result = async {
         let said = said(body, &call, is_fine).await?;
-        let hold = EffectId::parse(&id).ok_or(Code::UnknownHold)?;
+        let hold = EffectId::parse(&name(id)?).ok_or(Code::UnknownHold)?;
         let what = format!("{action} {hold}");
         let said = noted(&teller, &call, &headers, &what, said)?;
         teller.step(hold, action, &said, call.span).await
@@ -346,17 +432,12 @@ async fn step(
     }
 }
 
-async fn dispose(
-    State(teller): Desk,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn dispose(State(teller): Desk, id: Named, headers: HeaderMap, body: Body) -> Response {
     let (call, is_fine) = Call::read(&headers, STEP_DEADLINE, None);
     let key = headers.get(&IDEMPOTENCY).and_then(|key| key.to_str().ok());
     let result = async {
         let said = said(body, &call, is_fine).await?;
-        let alert = EffectId::parse(&id).ok_or(Code::UnknownAlert)?;
+        let alert = EffectId::parse(&name(id)?).ok_or(Code::UnknownAlert)?;
         let what = format!("disposition {alert}");
         let said = noted(&teller, &call, &headers, &what, said)?;
         teller.dispose(alert, &said, key, call.span).await
@@ -406,16 +487,20 @@ fn noted(
     }
 }
 
-/// The hold or alert as it stands; 202 where the step is in the log and does not show yet.
-fn stepped(teller: &Teller, call: &Call, line: Box<[u8]>, shows: bool) -> Response {
-    let status = if shows {
+/// 202 where a step is in the log and does not show yet.
+fn recorded(shows: bool) -> StatusCode {
+    if shows {
         StatusCode::OK
     } else {
         StatusCode::ACCEPTED
-    };
+    }
+}
+
+/// The hold or alert as it stands.
+fn stepped(teller: &Teller, call: &Call, line: Box<[u8]>, shows: bool) -> Response {
     let mut answer = line.into_vec();
     answer.push(b'\n');
-    fine(teller, call, status, answer)
+    fine(teller, call, recorded(shows), answer)
 }
 
 async fn said(body: Body, call: &Call, is_fine: bool) -> Result<Said, Failure> {
@@ -505,9 +590,11 @@ mod tests {
     #[test]
     fn every_call_of_the_table_is_done() {
         for route in ROUTES {
-            assert!(call_of(route.path).is_some(), "{}", route.path);
+            assert!(call_of(route).is_some(), "{}", route.path);
         }
-        assert!(call_of("/v1/none").is_none());
+        let mut none = ROUTES[0];
+        none.path = "/v1/none";
+        assert!(call_of(&none).is_none());
     }
 
     #[test]

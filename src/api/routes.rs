@@ -186,6 +186,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         failures: &[
+            Code::BadRequest,
             Code::CardNumber,
             Code::Restoring,
             Code::NoOwner,
@@ -237,8 +238,35 @@ pub const ROUTES: &[Route] = &[
         "Tells that an attempt was stepped up or declined for a hold.",
     ),
     Route {
+        body: Some("Release"),
         scopes: &[Analyst, Admin],
         ..step("/v1/holds/{id}/release", "Releases a hold; needs a reason.")
+    },
+    Route {
+        failures: &[Code::Deadline],
+        ..look(
+            "/v1/enforcement",
+            "Whether all enforcement is suspended, by whom and why.",
+            "Enforcement",
+        )
+    },
+    Route {
+        method: "POST",
+        body: Some("Switch"),
+        failures: &[
+            Code::AuditUnavailable,
+            Code::BadRequest,
+            Code::CardNumber,
+            Code::LogUnavailable,
+            Code::TooLarge,
+            Code::SlowBody,
+        ],
+        scopes: &[Admin],
+        ..look(
+            "/v1/enforcement",
+            "Suspends all enforcement at once, or resumes it.",
+            "Enforcement",
+        )
     },
     look(
         "/v1/problems",

@@ -182,7 +182,7 @@ impl Teller {
         if !is_question {
             return Err(Code::NotAQuestion.into());
         }
-        self.ledger.intake().resolve(event);
+        self.resolve(event)?;
         let partition = self.partition_of(event.cardholder());
         let mut out = Vec::with_capacity(ANSWER_BYTES);
         let is_behind = self.seats.is_behind();
@@ -196,6 +196,19 @@ impl Teller {
             self.deliver(hold, event, at_ms);
         }
         Ok(Judged::Here(out))
+    }
+
+    /// Names the cardholder of an event, as intake does.
+    ///
+    /// # Errors
+    /// Where that cannot be known yet: the bindings of cards are being read.
+    pub fn resolve(&self, event: &mut Event) -> Result<(), Failure> {
+        if event.cardholder.is_empty() && !self.ledger.is_read() {
+            let text = "whose card it is cannot be told yet: the bindings of cards are being read";
+            return Err(Failure::new(Code::Restoring, text));
+        }
+        self.ledger.intake().resolve(event);
+        Ok(())
     }
 
     /// Counts a call by what was answered.

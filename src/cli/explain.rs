@@ -104,7 +104,7 @@ fn seek(
                 }
                 engine.apply(&event, &mut outcome);
             }
-            Ok(Next::Refused(_) | Next::Repeat | Next::Tick(..) | Next::Book(..)) => {}
+            Ok(Next::Refused(_) | Next::Repeat | Next::Tick(..) | Next::Control(..)) => {}
             Ok(Next::End) => return Ok(Ok(false)),
             Err(error) => return Ok(Err(error)),
         }

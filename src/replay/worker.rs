@@ -9,6 +9,7 @@ use crate::domain::outcome::Effect;
 use crate::encode::Pen;
 use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
+use crate::stream::book::Control;
 use std::sync::Arc;
 
 /// One entry of a batch.
@@ -31,8 +32,8 @@ pub enum Work {
     Event(Event, Position),
     /// Event time moves to here, in milliseconds.
     Tick(i64),
-    /// A rule book comes into force.
-    Book(Arc<Prepared>),
+    /// A control record of the log.
+    Control(Control),
 }
 
 impl Default for Work {
@@ -166,12 +167,13 @@ pub fn run(
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
-            Work::Tick(_) | Work::Book(_) => None,
+            Work::Tick(_) | Work::Control(_) => None,
         });
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
-                Work::Book(prepared) => under(engine, prepared),
+                Work::Control(Control::Book(prepared)) => under(engine, prepared),
+                Work::Control(Control::Enforcement(suspended)) => engine.suspend(*suspended),
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, scratch);
                     out.effects

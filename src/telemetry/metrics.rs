@@ -51,7 +51,7 @@ pub struct Metrics {
     pub holds: Worded,
     /// Payments decided.
     pub payments: AtomicU64,
-    /// Alerts with a hold of which the API was told that all was good.
+    /// Holds of which a disposition of the log said, while their alert's episode stood, that all was good.
     pub found_good: AtomicU64,
     /// Steps with holds and dispositions that the API has appended to the log.
     pub steps: Worded,
@@ -71,6 +71,8 @@ pub struct Metrics {
     pub partitions_owned: AtomicU64,
     /// Cardholders known, by partition; the page shows their sum.
     pub cardholders: Labelled,
+    /// Whether enforcement is suspended, by partition; the page shows in how many.
+    pub suspended: Labelled,
     /// New rule books: `accepted`, `refused`.
     pub rulebook_reloads: Worded,
     /// Handshakes of TLS by how they ended: `done`, `failed`, `slow`.
@@ -119,6 +121,7 @@ impl Default for Metrics {
             restore_ms: zero(),
             partitions_owned: zero(),
             cardholders: Labelled::new(&["partition"]),
+            suspended: Labelled::new(&["partition"]),
             rulebook_reloads: Worded::new("result", ["accepted", "refused"]),
             tls_handshakes: Worded::new("result", ["done", "failed", "slow"]),
             tls_reloads: Worded::new("result", ["accepted", "refused"]),
@@ -163,6 +166,7 @@ impl Metrics {
         locked(&self.saved_at_ms).remove(&partition);
         self.lag_records.forget(&[topic, &partition]);
         self.cardholders.forget(&[&partition]);
+        self.suspended.forget(&[&partition]);
     }
 
     /// The rule book now in force.
@@ -264,6 +268,10 @@ impl Metrics {
 
     /// What the monitor costs the honest: holds asked for, and those found good later.
     fn write_friction(&self, page: &mut Page) {
+        let name = "varsel_enforcement_suspended";
+        let help = "Partitions scored here in which enforcement is suspended.";
+        page.family(name, "gauge", help);
+        page.sample(name, &[], self.suspended.sum());
         let payments = self.payments.load(Relaxed);
         counter(
             page,
@@ -276,7 +284,7 @@ impl Metrics {
         let holds = self.holds.get(HoldState::Requested.word());
         let share = holds.saturating_mul(10_000) / payments.max(1);
         page.sample(name, &[], share);
-        let help = "Alerts with a hold that the API was told were good.";
+        let help = "Holds that a disposition found good.";
         counter(
             page,
             "varsel_holds_found_good_total",
@@ -389,7 +397,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The names that others rely on.
-    const NAMES: [&str; 29] = [
+    const NAMES: [&str; 30] = [
         "varsel_alerts_total",
         "varsel_api_answers_total",
         "varsel_batch_size",
@@ -399,6 +407,7 @@ mod tests {
         "varsel_checkpoint_fallbacks_total",
         "varsel_decisions_total",
         "varsel_effects_in_flight",
+        "varsel_enforcement_suspended",
         "varsel_event_age_seconds",
         "varsel_events_total",
         "varsel_holds_found_good_total",

@@ -129,13 +129,13 @@ pub fn apply(
     for chunk in batch.chunks(WARM) {
         let events = chunk.iter().filter_map(|item| match &item.work {
             Work::Event(event, _) => Some(event),
-            Work::Tick(_) | Work::Book(_) => None,
+            Work::Tick(_) | Work::Control(_) => None,
         });
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
                 // A bench has one rule book.
-                Work::Book(_) => {}
+                Work::Control(_) => {}
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, effects);
                     tally.ticks += 1;

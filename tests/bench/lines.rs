@@ -236,12 +236,12 @@ impl Way {
         for chunk in self.items.chunks(WARM) {
             let events = chunk.iter().filter_map(|item| match &item.work {
                 Work::Event(event, _) => Some(event),
-                Work::Tick(_) | Work::Book(_) => None,
+                Work::Tick(_) | Work::Control(_) => None,
             });
             std::hint::black_box(self.engine.warm(events));
             for item in chunk {
                 match &item.work {
-                    Work::Book(_) => {}
+                    Work::Control(_) => {}
                     Work::Tick(at_ms) => self.engine.tick(*at_ms, &mut self.effects),
                     Work::Event(event, _) => {
                         self.engine.apply(event, &mut self.outcome);
@@ -258,7 +258,7 @@ impl Way {
 fn event_of(item: Item) -> Option<Event> {
     match item.work {
         Work::Event(event, _) => Some(event),
-        Work::Tick(_) | Work::Book(_) => None,
+        Work::Tick(_) | Work::Control(_) => None,
     }
 }
 

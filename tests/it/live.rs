@@ -59,7 +59,7 @@ struct Bank {
     sender: Sender,
     dir: TempDir,
     sent: u64,
-    _broker: Embedded,
+    broker: Embedded,
 }
 
 /// A running monitor.
@@ -83,7 +83,7 @@ impl Bank {
             sender,
             dir,
             sent: 0,
-            _broker: broker,
+            broker,
         }
     }
 

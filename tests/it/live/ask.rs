@@ -2,8 +2,13 @@
 //! through the log, and every failure is told with its code.
 
 mod encrypted;
+mod faults;
 mod grpc;
+mod hostile;
+mod numbers;
+mod process;
 mod secured;
+mod switch;
 
 use super::*;
 use serde_json::json;
@@ -13,10 +18,11 @@ use varsel::api::openapi;
 use varsel::config::Role;
 use varsel::decode::contains_card_number;
 
-/// An answer: status, head in lower case, body.
+/// An answer: status, head in lower case, body as it came and as JSON.
 struct Told {
     status: u16,
     head: String,
+    text: String,
     body: Value,
 }
 
@@ -36,6 +42,7 @@ fn parsed(answer: &str) -> Told {
     Told {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         head: head.to_lowercase(),
+        text: body.to_owned(),
         body: serde_json::from_str(body).unwrap_or_default(),
     }
 }
@@ -95,6 +102,18 @@ fn until(address: SocketAddr, path: &str, passes: impl Fn(&Told) -> bool) -> Tol
         }
         let Told { status, body, .. } = told;
         assert!(watch.elapsed() < PATIENCE, "{path}: {status} {body}");
+    }
+}
+
+/// Asks until the answer rests on all that there was: one that is ready may still have some in hand.
+fn restored(address: SocketAddr, question: &Value) -> Value {
+    let watch = Stopwatch::start();
+    loop {
+        let told = post(address, "/v1/assessments", question);
+        if told.status == 200 && told.body["stale"] == false {
+            return told.body;
+        }
+        assert!(watch.elapsed() < PATIENCE, "{}", told.text);
     }
 }
 
