@@ -90,7 +90,7 @@ impl Intake {
                 Some(cardholder) => {
                     if let Some(span) = event.push_text(cardholder) {
                         event.cardholder = span;
-                        event.cardholder_fp = Fingerprint::of(&**cardholder);
+                        event.cardholder_fp = Fingerprint::of(cardholder);
                     }
                 }
                 None => {

@@ -175,7 +175,7 @@ impl Fields<'_> {
         let kind = EventType::parse(self.required_words(Field::Type)?).ok_or(UNKNOWN)?;
         let id = required(Field::Id, self.id(Field::Id)?)?;
         self.event.id = self.keep(Field::Id, id)?;
-        self.event.id_fp = Fingerprint::of(id);
+        self.event.id_fp = Fingerprint::of_bytes(id);
         self.event.at = required(Field::At, self.moment(Field::At)?)?;
         if let Some(received_at) = self.moment(Field::ReceivedAt)? {
             self.event.received_at_ms = Some(received_at.ms);
@@ -185,11 +185,11 @@ impl Fields<'_> {
         }
         if let Some((card, words)) = self.filled(Field::Card)? {
             self.event.card = card;
-            self.event.card_fp = Fingerprint::of(words);
+            self.event.card_fp = Fingerprint::of_bytes(words);
         }
         if let Some((cardholder, words)) = self.filled(Field::Cardholder)? {
             self.event.cardholder = cardholder;
-            self.event.cardholder_fp = Fingerprint::of(words);
+            self.event.cardholder_fp = Fingerprint::of_bytes(words);
         }
         self.keys(kind)?;
         Ok(kind)
@@ -239,7 +239,7 @@ impl Fields<'_> {
         };
         if let Some((span, words)) = acs {
             self.event.acs = span;
-            self.event.acs_fp = Fingerprint::of(words);
+            self.event.acs_fp = Fingerprint::of_bytes(words);
         }
         Ok(())
     }
@@ -282,7 +282,7 @@ impl Fields<'_> {
         )?;
         Ok(Merchant {
             id,
-            id_fp: Fingerprint::of(words).short(),
+            id_fp: Fingerprint::of_bytes(words).short(),
             name,
             country,
         })
@@ -335,7 +335,7 @@ impl Fields<'_> {
             response_code,
             response,
             kind: kind.unwrap_or(AuthorizationKind::Authorization),
-            original_fp: original.map(Fingerprint::of).unwrap_or_default(),
+            original_fp: original.map(Fingerprint::of_bytes).unwrap_or_default(),
             eci,
             exemption: self.text(Field::Exemption)?,
             available_balance_minor,

@@ -13,14 +13,19 @@ pub struct Fingerprint(pub u64);
 
 impl Fingerprint {
     /// The fingerprint of a key's text (XXH3-64).
-    pub fn of<T: AsRef<[u8]> + ?Sized>(text: &T) -> Self {
-        Self(xxh3_64(text.as_ref()).max(1))
+    pub fn of(text: &str) -> Self {
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// The same of a text's bytes.
+    pub fn of_bytes(text: &[u8]) -> Self {
+        Self(xxh3_64(text).max(1))
     }
 
     /// The fingerprint of a card that stands for its holder: apart from every cardholder key, so
     /// that card `x` and cardholder `x` are two keys.
-    pub fn of_card_as_holder<T: AsRef<[u8]> + ?Sized>(text: &T) -> Self {
-        Self(xxh3_64_with_seed(text.as_ref(), 1).max(1))
+    pub fn of_card_as_holder(text: &str) -> Self {
+        Self(xxh3_64_with_seed(text.as_bytes(), 1).max(1))
     }
 
     /// The low 32 bits, for compact history entries.
