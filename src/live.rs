@@ -43,7 +43,7 @@ const BOOK_KEY: &str = "rulebook";
 pub struct Signals {
     /// End.
     pub stop: Arc<AtomicBool>,
-    /// Load the rule book anew.
+    /// Load the rule book, certificates and clients anew.
     pub reload: Arc<AtomicBool>,
     /// Where HTTP is served, once it is.
     pub address: Arc<OnceLock<SocketAddr>>,
@@ -86,8 +86,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         usize::try_from(config.topics.partitions).unwrap_or(1),
     ));
     let ledger = Arc::new(Ledger::new(parts.geo.clone()));
-    let tls = tls(&config, &parts.metrics)?;
-    let served = Ports::serve(&parts, tls.clone(), &seats, &ledger, &sender)?;
+    let served = Ports::serve(&parts, &seats, &ledger, &sender)?;
     served.told(signals);
     let there = client::partitions(&config)?;
     let needed = topics::wanted(&config);
@@ -129,7 +128,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         sender: &sender,
         partitions,
         version: prepared.version.to_string(),
-        tls,
+        served: &served,
     };
     let result = watch.until_over(signals, &ends);
     parts
@@ -163,18 +162,20 @@ fn tls(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>, Stre
 struct Ports {
     http: http::Server,
     grpc: Option<http::Server>,
+    tls: Option<Arc<Tls>>,
+    teller: Option<Arc<Teller>>,
 }
 
 impl Ports {
     fn serve(
         parts: &Parts,
-        tls: Option<Arc<Tls>>,
         seats: &Arc<Seats>,
         ledger: &Arc<Ledger>,
         sender: &Sender,
     ) -> Result<Self, StreamError> {
         let (config, metrics) = (&parts.config, &parts.metrics);
         let readiness = || Arc::clone(&parts.readiness);
+        let tls = tls(config, metrics)?;
         let port = |speaks, router| Port {
             router,
             limits: Limits::default(),
@@ -187,22 +188,43 @@ impl Ports {
             served.map_err(|error| StreamError::Port(error.to_string()))
         };
         let mut router = http::pages(Arc::clone(metrics), readiness()).merge(parts.more.clone());
-        let mut grpc = None;
+        let (mut grpc, mut asked) = (None, None);
         if config.run.roles.contains(&Role::Api) {
             let teller = Teller::new(config, seats, ledger, sender, metrics, tls.clone())?;
             let teller = Arc::new(teller);
             let calls = pages::router(Arc::clone(&teller));
             if let Some(listen) = config.http.grpc_listen {
-                let router = grpc::router(teller, readiness(), calls.clone())?;
+                let router = grpc::router(Arc::clone(&teller), readiness(), calls.clone())?;
                 let served = serve(listen, port(Speaks::Grpc, router))?;
                 tracing::info!(address = %served.address(), "serving gRPC");
                 grpc = Some(served);
             }
             router = router.merge(calls);
+            asked = Some(teller);
         }
         let http = serve(config.http.listen, port(Speaks::Http, router))?;
         tracing::info!(address = %http.address(), "serving /livez, /readyz, /metrics and the API");
-        Ok(Self { http, grpc })
+        let teller = asked;
+        Ok(Self {
+            http,
+            grpc,
+            tls,
+            teller,
+        })
+    }
+
+    /// Certificates that were changed count from now on.
+    fn renew(&self) {
+        if let Some(tls) = &self.tls {
+            tls.renew();
+        }
+    }
+
+    /// So do callers, where that is asked for.
+    fn renew_callers(&self) {
+        if let Some(teller) = &self.teller {
+            teller.renew();
+        }
     }
 
     /// Tells where it listens.
@@ -322,7 +344,7 @@ struct Watch<'w> {
     sender: &'w Sender,
     partitions: usize,
     version: String,
-    tls: Option<Arc<Tls>>,
+    served: &'w Ports,
 }
 
 impl Watch<'_> {
@@ -339,7 +361,8 @@ impl Watch<'_> {
             }
             if signals.reload.swap(false, Ordering::Relaxed) {
                 self.reload();
-                self.renew();
+                self.served.renew();
+                self.served.renew_callers();
             }
             if let Ok(result) = ends.recv_timeout(LOOK) {
                 return result;
@@ -347,7 +370,7 @@ impl Watch<'_> {
             if counted.elapsed() > COUNT_EVERY {
                 counted = Stopwatch::start();
                 self.count()?;
-                self.renew();
+                self.served.renew();
             }
         }
     }
@@ -378,13 +401,6 @@ impl Watch<'_> {
                     }
                 }
             }
-        }
-    }
-
-    /// A certificate that was changed counts from now on.
-    fn renew(&self) {
-        if let Some(tls) = &self.tls {
-            tls.renew();
         }
     }
 

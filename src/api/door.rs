@@ -2,7 +2,7 @@
 //!
 //! Each line of the clients' file is a name, scopes with commas between, and one or both of the token's hash in hex and
 //! the certificate's fingerprint in hex with colons; where both are written, both must be shown. They are compared with
-//! every client's in the same time. Without such a file everybody may call everything, which is allowed on a loopback
+//! every client's in the same time. A new file counts from the next call on. Without such a file everybody may call everything, which is allowed on a loopback
 //! address only, unless the configuration says otherwise.
 
 use crate::api::failure::{Code, Failure};
@@ -12,7 +12,7 @@ use crate::http::Shown;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Says that a call was handed over by another instance.
 pub const FORWARDED: HeaderName = HeaderName::from_static("varsel-forwarded");
@@ -30,7 +30,7 @@ const MAX_TOKEN: usize = 512;
 /// Who may call, and what.
 #[derive(Debug)]
 struct Client {
-    name: String,
+    name: Arc<str>,
     scopes: Vec<Scope>,
     /// SHA-256 of the token.
     token: Option<[u8; 32]>,
@@ -47,10 +47,15 @@ struct Purse {
     filled: Stopwatch,
 }
 
-/// The clients that are known; nobody: everybody may call.
+/// The clients that are known.
+#[derive(Debug, Default)]
+struct Clients(Vec<Client>);
+
+/// Where every caller passes; where no clients are known, everybody.
 #[derive(Debug, Default)]
 pub struct Door {
-    clients: Vec<Client>,
+    clients: RwLock<Arc<Clients>>,
+    is_guarded: bool,
     /// Calls a second of each client.
     rate: u64,
 }
@@ -61,6 +66,77 @@ impl Door {
     /// # Errors
     /// The first line that cannot be read, by its number; shows nothing of it.
     pub fn read(text: &str, rate: u32) -> Result<Self, String> {
+        Ok(Self {
+            clients: RwLock::new(Arc::new(Clients::read(text)?)),
+            is_guarded: true,
+            rate: u64::from(rate),
+        })
+    }
+
+    /// Reads a new clients' file.
+    ///
+    /// # Errors
+    /// As [`Door::read`]; what was in force stays so.
+    pub fn renew(&self, text: &str) -> Result<(), String> {
+        let clients = Arc::new(Clients::read(text)?);
+        *self.clients.write().unwrap_or_else(PoisonError::into_inner) = clients;
+        Ok(())
+    }
+
+    /// Whether anybody may call anything.
+    pub fn is_open(&self) -> bool {
+        !self.is_guarded
+    }
+
+    /// Lets a caller pass: their name.
+    ///
+    /// # Errors
+    /// Where nobody known calls, or they may not call this.
+    pub fn admit(
+        &self,
+        headers: &HeaderMap,
+        shown: Option<Shown>,
+        route: &Route,
+    ) -> Result<Arc<str>, Failure> {
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        let clients = Arc::clone(&clients);
+        let client = clients.caller(headers, shown).ok_or(Code::Unauthorized)?;
+        let may = route.scopes.is_empty()
+            || route
+                .scopes
+                .iter()
+                .any(|scope| client.scopes.contains(scope));
+        if !may {
+            let wanted: Vec<&str> = route.scopes.iter().map(|scope| scope.word()).collect();
+            let text = format!("this call is for {}", wanted.join(", "));
+            return Err(Failure::new(Code::Forbidden, text));
+        }
+        if !self.pays(client) {
+            return Err(Code::RateLimited.into());
+        }
+        Ok(Arc::clone(&client.name))
+    }
+
+    /// Takes one call out of a client's purse.
+    fn pays(&self, client: &Client) -> bool {
+        let mut purse = client.purse.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = u64::try_from(purse.filled.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let most = (self.rate * CALL / 10).max(CALL);
+        purse.left = micros
+            .saturating_mul(self.rate)
+            .saturating_add(purse.left)
+            .min(most);
+        purse.filled = Stopwatch::start();
+        let pays = purse.left >= CALL;
+        if pays {
+            purse.left -= CALL;
+        }
+        pays
+    }
+}
+
+impl Clients {
+    fn read(text: &str) -> Result<Self, String> {
         let mut clients: Vec<Client> = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.split('#').next().unwrap_or_default().trim();
@@ -88,42 +164,7 @@ impl Door {
                 clients.len()
             ));
         }
-        Ok(Self {
-            clients,
-            rate: u64::from(rate),
-        })
-    }
-
-    /// Whether anybody may call anything.
-    pub fn is_open(&self) -> bool {
-        self.clients.is_empty()
-    }
-
-    /// Lets a caller pass: their name.
-    ///
-    /// # Errors
-    /// Where nobody known calls, or they may not call this.
-    pub fn admit(
-        &self,
-        headers: &HeaderMap,
-        shown: Option<Shown>,
-        route: &Route,
-    ) -> Result<&str, Failure> {
-        let client = self.caller(headers, shown).ok_or(Code::Unauthorized)?;
-        let may = route.scopes.is_empty()
-            || route
-                .scopes
-                .iter()
-                .any(|scope| client.scopes.contains(scope));
-        if !may {
-            let wanted: Vec<&str> = route.scopes.iter().map(|scope| scope.word()).collect();
-            let text = format!("this call is for {}", wanted.join(", "));
-            return Err(Failure::new(Code::Forbidden, text));
-        }
-        if !self.pays(client) {
-            return Err(Code::RateLimited.into());
-        }
-        Ok(&client.name)
+        Ok(Self(clients))
     }
 
     /// Who calls. A token and a certificate must be of one client where both are known; a certificate that is in no line
@@ -157,35 +198,18 @@ impl Door {
             return client;
         }
         let name = headers.get(CLIENT)?.to_str().ok()?;
-        self.clients.iter().find(|client| client.name == name)
+        self.0.iter().find(|client| *client.name == *name)
     }
 
     /// The client with this hash: every one is looked at, and every byte of each.
     fn of(&self, hash: &[u8; 32], has: impl Fn(&Client) -> Option<[u8; 32]>) -> Option<&Client> {
         let mut found = None;
-        for client in &self.clients {
+        for client in &self.0 {
             if has(client).is_some_and(|known| is_same(&known, hash)) {
                 found = Some(client);
             }
         }
         found
-    }
-
-    /// Takes one call out of a client's purse.
-    fn pays(&self, client: &Client) -> bool {
-        let mut purse = client.purse.lock().unwrap_or_else(PoisonError::into_inner);
-        let micros = u64::try_from(purse.filled.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let most = (self.rate * CALL / 10).max(CALL);
-        purse.left = micros
-            .saturating_mul(self.rate)
-            .saturating_add(purse.left)
-            .min(most);
-        purse.filled = Stopwatch::start();
-        let pays = purse.left >= CALL;
-        if pays {
-            purse.left -= CALL;
-        }
-        pays
     }
 }
 
@@ -225,7 +249,7 @@ fn client(line: &str) -> Option<Client> {
     }
     let is_whole = is_name && (token.is_some() || certificate.is_some());
     is_whole.then_some(Client {
-        name: name.to_owned(),
+        name: Arc::from(name),
         scopes: scopes?,
         token,
         certificate,
@@ -288,7 +312,7 @@ mod tests {
                 let admitted = door.admit(&headers, None, route);
                 let may = route.scopes.is_empty() || route.scopes.contains(scope);
                 match admitted {
-                    Ok(name) => assert!(may && name == scope.word(), "{}", route.path),
+                    Ok(name) => assert!(may && *name == *scope.word(), "{}", route.path),
                     Err(failure) => {
                         assert!(!may && failure.code == Code::Forbidden, "{}", route.path);
                         denied += 1;
@@ -406,7 +430,7 @@ mod tests {
         ] {
             let admitted = door.admit(&headers, shown, route);
             match who {
-                Some(who) => assert_eq!(admitted, Ok(who)),
+                Some(who) => assert_eq!(admitted.as_deref(), Ok(who)),
                 None => assert_eq!(admitted.unwrap_err().code, Code::Unauthorized),
             }
         }
@@ -426,7 +450,7 @@ mod tests {
         };
         for peer in ["varsel-2", "ours"] {
             let admit = |headers| door.admit(&headers, certificate(peer), route);
-            assert_eq!(admit(of("cert", true)), Ok("cert"));
+            assert_eq!(admit(of("cert", true)).as_deref(), Ok("cert"));
             assert_eq!(
                 admit(of("strange", true)).unwrap_err().code,
                 Code::Unauthorized
@@ -437,11 +461,25 @@ mod tests {
             let mut both = of("both", true);
             assert!(admit(both.clone()).is_err(), "its token is missing");
             both.extend(shows("token-of-both"));
-            assert_eq!(admit(both), Ok("both"));
+            assert_eq!(admit(both).as_deref(), Ok("both"));
         }
         for shown in [None, certificate("cert"), certificate("strange")] {
             let admitted = door.admit(&of("both", true), shown, route);
-            assert_ne!(admitted, Ok("both"));
+            assert_ne!(admitted.as_deref(), Ok("both"));
         }
+    }
+
+    #[test]
+    fn who_is_taken_out_of_the_file_may_not_call_any_more() {
+        let door = mixed();
+        let route = ROUTES.iter().find(|route| route.judges).unwrap();
+        let is_let_in = || {
+            door.admit(&HeaderMap::new(), certificate("cert"), route)
+                .is_ok()
+        };
+        assert!(door.renew("a faulty file").is_err() && is_let_in());
+        door.renew(&line("token", "acs")).unwrap();
+        assert!(!is_let_in());
+        assert!(door.admit(&shows("token-of-token"), None, route).is_ok());
     }
 }

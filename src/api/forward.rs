@@ -227,7 +227,10 @@ fn client<C: Connect + Clone>(connector: C) -> Client<C, Body> {
 
 async fn answer(response: ResponseFuture) -> Result<(StatusCode, HeaderValue, Vec<u8>), Failure> {
     let unreachable = || Failure::from(Code::OwnerUnreachable);
-    let response = response.await.map_err(|_| unreachable())?;
+    let response = response.await.map_err(|error| {
+        tracing::debug!(%error, "another instance is not reached");
+        unreachable()
+    })?;
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).cloned();
     let body = axum::body::to_bytes(Body::new(response.into_body()), MAX_ANSWER).await;

@@ -83,11 +83,11 @@ async fn admitted(
 ) -> Response {
     let shown = request.extensions().get::<Shown>().copied();
     let who = if teller.door.is_open() {
-        is_of_here(&request).map(|()| "anybody")
+        is_of_here(&request).map(|()| "anybody".into())
     } else {
         teller.door.admit(request.headers(), shown, route)
     };
-    match who.map(HeaderValue::from_str) {
+    match who.map(|who| HeaderValue::from_str(&who)) {
         Ok(Ok(name)) => {
             request.headers_mut().insert(CLIENT, name);
             next.run(request).await

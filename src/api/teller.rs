@@ -161,6 +161,20 @@ impl Teller {
         })
     }
 
+    /// Reads the clients' file again; one that is faulty changes nothing.
+    pub fn renew(&self) {
+        let Some(path) = &self.config.api.clients else {
+            return;
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        match text.and_then(|text| self.door.renew(&text)) {
+            Ok(()) => tracing::info!("the clients' file was read again"),
+            Err(fault) => {
+                tracing::error!("the new clients' file is refused, the old one stays: {fault}");
+            }
+        }
+    }
+
     /// Judges an event of the contract, an authorization without its outcome or an AReq.
     ///
     /// # Errors

@@ -197,9 +197,8 @@ mod tests {
         [quick, slow].map(|line| String::from_utf8(line).unwrap())
     }
 
-    #[test]
-    fn the_pen_writes_what_the_slow_hand_writes() {
-        let mut pen = Pen::default();
+    /// Decisions of every kind, some of which differ in one thing.
+    fn decisions() -> Vec<Decision> {
         let mut others = vec![usual()];
         others.push(Decision {
             score: 7,
@@ -248,7 +247,13 @@ mod tests {
         let mut held = found.clone();
         held.hold = Some(EffectId(7));
         others.extend([found.clone(), other, third, held, found]);
-        for decision in &others {
+        others
+    }
+
+    #[test]
+    fn the_pen_writes_what_the_slow_hand_writes() {
+        let mut pen = Pen::default();
+        for decision in &decisions() {
             for id in [
                 "a",
                 "0123456789abcdef0123456789abcdef-0123",

@@ -3,7 +3,7 @@
 //!
 //! `axum::serve` has none of these bounds, so this stands in its place. What is answered is deliberately not known here.
 
-use super::{Limits, Speaks, Tls};
+use super::{Limits, Shown, Speaks, Tls};
 use crate::telemetry::Metrics;
 use axum::Router;
 use hyper::body::Incoming;
@@ -11,8 +11,10 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -89,10 +91,9 @@ impl Port {
     async fn serve(self, stream: TcpStream, mut stopped: watch::Receiver<()>) {
         // An answer is written at once: nothing is gained by waiting for more. Where it fails, the connection is gone.
         let _ = stream.set_nodelay(true);
-        let calls = TowerToHyperService::new(self.router.clone());
         let Some(tls) = &self.tls else {
             let is_two = self.speaks == Speaks::Grpc;
-            return self.converse(stream, is_two, calls, stopped).await;
+            return self.converse(stream, is_two, None, stopped).await;
         };
         let stream = tokio::select! {
             stream = self.shake_hands(tls, stream) => stream,
@@ -108,13 +109,7 @@ impl Port {
         }
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let shown = certificate.map(|certificate| tls.shown(certificate));
-        let calls = service_fn(move |mut request: hyper::Request<Incoming>| {
-            if let Some(shown) = shown {
-                request.extensions_mut().insert(shown);
-            }
-            calls.call(request)
-        });
-        self.converse(stream, is_two, calls, stopped).await;
+        self.converse(stream, is_two, shown, stopped).await;
     }
 
     /// The encrypted stream; nothing where the client cannot do it, may not come, or says nothing.
@@ -133,29 +128,44 @@ impl Port {
         stream
     }
 
-    async fn converse<S, C>(
+    async fn converse<S>(
         &self,
         stream: S,
         is_two: bool,
-        calls: C,
+        shown: Option<Shown>,
         mut stopped: watch::Receiver<()>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        C: Service<hyper::Request<Incoming>, Response = axum::response::Response> + 'static,
-        C::Future: Send + 'static,
-        C::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let limits = &self.limits;
+        let asked = Arc::new(AtomicBool::new(false));
+        let calls = TowerToHyperService::new(self.router.clone());
+        let calls = service_fn(|mut request: hyper::Request<Incoming>| {
+            asked.store(true, Relaxed);
+            if let Some(shown) = shown {
+                request.extensions_mut().insert(shown);
+            }
+            calls.call(request)
+        });
         let builder = builder(limits, is_two);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), calls));
         // Whatever goes wrong with a connection is the client's affair: it sees it.
         tokio::select! {
             _ = connection.as_mut() => return,
             _ = stopped.changed() => {}
+            () = silence(limits.head, &asked), if is_two => {}
             () = sleep(limits.life) => {}
         }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(limits.grace, connection).await;
+    }
+}
+
+/// Ends where nothing was asked in time; the head of a request alone is bounded under HTTP/1.1.
+async fn silence(head: Duration, asked: &AtomicBool) {
+    sleep(head).await;
+    if asked.load(Relaxed) {
+        pending::<()>().await;
     }
 }
 

@@ -3,7 +3,10 @@
 //! Who may call what with which certificate stands in `live/ask/encrypted.rs`.
 
 use crate::papers::{self, Authority, Paper};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio_rustls::TlsConnector;
 use varsel::clock::Stopwatch;
 use varsel::config;
 use varsel::http::{self, Limits, Port, Server, Speaks, Tls};
@@ -31,6 +35,10 @@ struct House {
 impl House {
     /// Served with a paper of the bank's authority, which also signs the clients' where they are asked for any.
     fn new(limits: Limits, change: impl FnOnce(&mut config::Tls)) -> Self {
+        Self::speaking(Speaks::Http, limits, change)
+    }
+
+    fn speaking(speaks: Speaks, limits: Limits, change: impl FnOnce(&mut config::Tls)) -> Self {
         let bank = Authority::new("bank");
         let dir = tempfile::tempdir().unwrap();
         bank.paper("varsel").put(dir.path());
@@ -42,7 +50,7 @@ impl House {
         let port = Port {
             router: http::pages(Arc::clone(&metrics), readiness),
             limits,
-            speaks: Speaks::Http,
+            speaks,
             tls: Some(Arc::clone(&tls)),
             metrics: Arc::clone(&metrics),
         };
@@ -157,6 +165,57 @@ fn a_client_that_says_nothing_in_the_handshake_is_cut_off() {
     house.until("slow", 2);
     // The one place is free again.
     assert!(house.is_let_in(&house.client(None)));
+}
+
+/// Asks for `/livez` over HTTP/2.
+async fn livez_by_two(address: SocketAddr, mut client: ClientConfig) -> hyper::StatusCode {
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = ServerName::IpAddress(address.ip().into());
+    let connector = TlsConnector::from(Arc::new(client));
+    let stream = connector.connect(name, stream).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let request = hyper::Request::get(format!("https://{address}/livez"));
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    sender.send_request(request).await.unwrap().status()
+}
+
+#[test]
+fn http_2_is_spoken_where_the_handshake_agrees_on_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for speaks in [Speaks::Http, Speaks::Grpc] {
+        let house = House::speaking(speaks, Limits::default(), |_| {});
+        let status = runtime.block_on(livez_by_two(house.address(), house.client(None)));
+        assert_eq!(status, 200);
+        let speaks_one = house.is_let_in(&house.client(None));
+        assert_eq!(speaks_one, speaks == Speaks::Http);
+    }
+}
+
+#[test]
+fn a_client_that_asks_nothing_over_http_2_is_cut_off() {
+    let limits = Limits {
+        connections: 1,
+        head: Duration::from_millis(50),
+        grace: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let house = House::speaking(Speaks::Grpc, limits, |_| {});
+    let mut client = house.client(None);
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    for words in [&b""[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = papers::connect(house.address(), &client).unwrap();
+        stream.write_all(words).unwrap();
+        // The one place is free only once it is cut.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    house.until("done", 2);
 }
 
 #[test]

@@ -138,4 +138,22 @@ mod tests {
         }
         assert!(messages.reply(b"{\"score\": \"much\"}").is_none());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let messages = Messages::new().unwrap();
+            // The tag of each question before them.
+            for tag in [0x0A, 0x12, 0x1A] {
+                let length = u8::try_from(bytes.len()).unwrap();
+                // Two bytes of a length, the second of them where it needs one.
+                let length = [length & 0x7F | 0x80, length >> 7];
+                let message = [&[tag], &length[..], &bytes].concat();
+                if let Ok((_, body)) = messages.question(message.into()) {
+                    let _ = messages.reply(&body);
+                }
+            }
+            let _ = messages.reply(&bytes);
+        }
+    }
 }

@@ -243,3 +243,35 @@ fn who_has_no_tls_asks_nobody_who_has(bank: &Bank, loss: &Value) {
     );
     plain.stop();
 }
+
+#[test]
+fn on_a_signal_callers_and_certificates_are_read_again() {
+    let mut bank = Bank::new();
+    let town = by_tls(&mut bank);
+    let monitor = bank.start();
+    let address = monitor.address();
+    let holds = "/v1/holds";
+    let status = |shown| {
+        town.asked(address, Some(shown), None, holds, &Value::Null)
+            .status
+    };
+    town.until(address, "/readyz", |told| told.status == 200);
+    assert_eq!((status(&town.acs), status(&town.eve)), (200, 401));
+    let clients = bank.config.api.clients.clone().unwrap();
+    fs::write(clients, format!("eve host {}\n", town.eve.fingerprint())).unwrap();
+    let paper = town.bank.paper("varsel");
+    paper.put(bank.dir.path());
+    monitor.signals.reload.store(true, Ordering::Relaxed);
+    let watch = Stopwatch::start();
+    while status(&town.eve) != 200 {
+        assert!(
+            watch.elapsed() < PATIENCE,
+            "the new clients are not in force"
+        );
+    }
+    assert_eq!(status(&town.acs), 401);
+    let client = papers::client(&town.bank, None);
+    let stream = papers::connect(address, &client).unwrap();
+    assert_eq!(stream.conn.peer_certificates().unwrap()[0], paper.der());
+    monitor.stop();
+}
