@@ -90,7 +90,8 @@ fn seek(
 ) -> io::Result<Result<bool, crate::replay::source::SourceError>> {
     let mut engine = Engine::new(Arc::clone(prepared));
     let mut intake = Intake::new(geo.clone());
-    let (mut event, mut outcome, mut ticked) = (Event::default(), Outcome::default(), Vec::new());
+    let mut event = Box::<Event>::default();
+    let (mut outcome, mut ticked) = (Outcome::default(), Vec::new());
     loop {
         match merge.next(&mut event) {
             Ok(Next::Event { line, .. }) => {

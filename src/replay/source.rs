@@ -279,7 +279,7 @@ enum Hand {
 struct Head {
     records: Box<dyn Records>,
     decoder: Decoder,
-    event: Event,
+    event: Box<Event>,
     hand: Hand,
     done: bool,
     /// Line or offset of what is in hand.
@@ -354,7 +354,7 @@ impl Merge {
             .map(|records| Head {
                 records,
                 decoder: Decoder::default(),
-                event: Event::default(),
+                event: Box::default(),
                 hand: Hand::Empty,
                 done: false,
                 line: 0,
@@ -384,7 +384,7 @@ impl Merge {
     ///
     /// # Errors
     /// Where an input cannot be read further.
-    pub fn next(&mut self, into: &mut Event) -> Result<Next, SourceError> {
+    pub fn next(&mut self, into: &mut Box<Event>) -> Result<Next, SourceError> {
         for input in 0..self.heads.len() {
             if let Some(refused) = self.make_ready(input)? {
                 return Ok(Next::Refused(refused));

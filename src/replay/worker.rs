@@ -23,13 +23,9 @@ pub struct Item {
 
 /// What an item is.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are events, and they are reused in place"
-)]
 pub enum Work {
-    /// An event, with its place in the inputs.
-    Event(Event, Position),
+    /// An event, with its place in the inputs; boxed, because it passes through many hands.
+    Event(Box<Event>, Position),
     /// Event time moves to here, in milliseconds.
     Tick(i64),
     /// A control record of the log.
@@ -166,7 +162,7 @@ pub fn run(
     let mut pen = Pen::default();
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
-            Work::Event(event, _) => Some(event),
+            Work::Event(event, _) => Some(&**event),
             Work::Tick(_) | Work::Control(_) => None,
         });
         std::hint::black_box(engine.warm(events));

@@ -128,7 +128,7 @@ pub fn apply(
 ) {
     for chunk in batch.chunks(WARM) {
         let events = chunk.iter().filter_map(|item| match &item.work {
-            Work::Event(event, _) => Some(event),
+            Work::Event(event, _) => Some(&**event),
             Work::Tick(_) | Work::Control(_) => None,
         });
         std::hint::black_box(engine.warm(events));
