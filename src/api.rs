@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod areq;
 pub mod audit;
+pub mod call;
 pub mod door;
 pub mod emv;
 pub mod enforcement;

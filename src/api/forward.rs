@@ -5,10 +5,10 @@
 //! answer so, instead of asking each other for ever. An instance with TLS hands over by TLS alone, and
 //! tells whom it has let pass; the owner decides for itself what they may do.
 
+use crate::api::call::DEADLINE;
 use crate::api::door::{CLIENT, FORWARDED};
 use crate::api::failure::{Code, Failure};
 use crate::api::ledger::Ledger;
-use crate::api::pages::DEADLINE;
 use crate::api::teller::Span;
 use crate::http::Tls;
 use axum::body::{Body, Bytes};

@@ -6,8 +6,9 @@
 mod health;
 mod messages;
 
+use crate::api::call::{Call, DEADLINE, MAX_DEADLINE, REQUEST_ID};
 use crate::api::failure::{Code, Failure};
-use crate::api::pages::{self, BODY_WAIT, Call, DEADLINE, MAX_BODY, MAX_DEADLINE, REQUEST_ID};
+use crate::api::pages::{self, BODY_WAIT, MAX_BODY};
 use crate::api::teller::Teller;
 use crate::http::Shown;
 use crate::stream::StreamError;
