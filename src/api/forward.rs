@@ -32,7 +32,7 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_millis(500);
 /// The most bytes of an answer.
-const MAX_ANSWER: usize = 1024 * 1024;
+pub const MAX_ANSWER: usize = 1024 * 1024;
 /// What is passed on of a call's head.
 const PASSED: [&str; 4] = [
     "content-type",

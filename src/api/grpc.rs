@@ -8,6 +8,7 @@ mod messages;
 
 use crate::api::call::{BODY_WAIT, Call, DEADLINE, MAX_BODY, MAX_DEADLINE, REQUEST_ID};
 use crate::api::failure::{Code, Failure};
+use crate::api::forward::MAX_ANSWER;
 use crate::api::pages;
 use crate::api::teller::Teller;
 use crate::http::Shown;
@@ -40,6 +41,8 @@ use tonic_health::pb::health_server::HealthServer;
 const SERVICE: &str = "varsel.v1.Assessments";
 /// How long the caller can wait: up to 8 digits and a unit.
 const TIMEOUT: &str = "grpc-timeout";
+/// With this status tonic refuses a message that is too large.
+const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 /// A whole call takes less than this: the body's time and the longest deadline.
 const WHOLE: Duration = BODY_WAIT.saturating_add(MAX_DEADLINE);
 
@@ -112,19 +115,30 @@ async fn described(teller: Arc<Teller>, request: Request, next: Next) -> Respons
     if response.status() == StatusCode::OK {
         return response;
     }
-    let (head, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await;
-    failure(head.status, &head.headers, &body.unwrap_or_default()).into_http()
+    status_of(response).await.into_http()
 }
 
 impl Desk {
     async fn serve(self, request: Request) -> Response {
+        let (desk, headers) = (self.clone(), request.headers().clone());
         let mut grpc = Grpc::new(Whole).max_decoding_message_size(MAX_BODY);
         let served = tokio::time::timeout(WHOLE, grpc.unary(self, request)).await;
-        match served {
-            Ok(response) => response.into_response(),
-            Err(_) => Status::deadline_exceeded(Code::SlowBody.title()).into_http(),
-        }
+        let code = match served {
+            Ok(response) if response.headers().get(Status::GRPC_STATUS) != Some(&OUT_OF_RANGE) => {
+                return response.into_response();
+            }
+            Ok(_) => Code::TooLarge,
+            Err(_) => Code::SlowBody,
+        };
+        let refused = desk.refused(&headers, &code.into());
+        status_of(refused).await.into_http()
+    }
+
+    /// A failure before anything could be asked.
+    fn refused(&self, headers: &HeaderMap, failure: &Failure) -> Response {
+        let fallback = self.teller.config.api.fallback;
+        let (call, _) = Call::read(headers, MAX_DEADLINE, Some(fallback));
+        pages::failed(&self.teller, &call, failure)
     }
 
     async fn answered(
@@ -138,19 +152,14 @@ impl Desk {
                 let Ok(response) = self.calls.call(request).await;
                 response
             }
-            Err(failure) => {
-                let fallback = self.teller.config.api.fallback;
-                let (call, _) = Call::read(&headers, MAX_DEADLINE, Some(fallback));
-                pages::failed(&self.teller, &call, &failure)
-            }
+            Err(failure) => self.refused(&headers, &failure),
         };
-        let (head, body) = response.into_parts();
-        // An answer of ours, or of another instance that has bounded it.
-        let body = axum::body::to_bytes(body, usize::MAX).await;
-        let body = body.map_err(|_| Status::unavailable("the answer broke off"))?;
-        if head.status != StatusCode::OK {
-            return Err(failure(head.status, &head.headers, &body));
+        if response.status() != StatusCode::OK {
+            return Err(status_of(response).await);
         }
+        let (head, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, MAX_ANSWER).await;
+        let body = body.map_err(|_| Status::unavailable("the answer broke off"))?;
         let reply = self.messages.reply(&body);
         let mut reply = reply.map(tonic::Response::new).ok_or_else(|| {
             tracing::error!("an answer has no place in the messages of gRPC");
@@ -214,6 +223,13 @@ fn named(headers: &HeaderMap) -> MetadataMap {
         named.insert(REQUEST_ID, id.clone());
     }
     MetadataMap::from_headers(named)
+}
+
+/// A failure of HTTP as a status.
+async fn status_of(response: Response) -> Status {
+    let (head, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, MAX_ANSWER).await;
+    failure(head.status, &head.headers, &body.unwrap_or_default())
 }
 
 /// A failure of HTTP as a status; the code of ours and the fallback are in its metadata.
