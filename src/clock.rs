@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, Datelike, FixedOffset, Local, TimeZone, Timelike};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// The wall clock in milliseconds since 1970-01-01 UTC; negative only on a machine whose clock stands before that.
@@ -21,6 +22,19 @@ pub fn now_ms() -> i64 {
 
 fn whole_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A wall time as this machine's people write it, by its time zone; UTC for a time that has no date.
+pub fn local(ms: i64) -> DateTime<FixedOffset> {
+    let local = Local.timestamp_millis_opt(ms).single();
+    local.map_or_else(DateTime::default, |local| local.fixed_offset())
+}
+
+/// The day of the local week, 0 for Monday, and the minute of the local day.
+pub fn day_and_minute(ms: i64) -> (u32, u32) {
+    let local = local(ms);
+    let minute = local.hour() * 60 + local.minute();
+    (local.weekday().num_days_from_monday(), minute)
 }
 
 /// A stretch of real time, unmoved by changes of the wall clock.

@@ -5,6 +5,8 @@
 //! mean to Kafka, to storage and to the rule book is deliberately not known here.
 
 mod kafka;
+mod notify;
+mod routes;
 mod secret;
 mod sheet;
 mod tables;
@@ -12,6 +14,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use notify::{Language, Login, Mail, Notify, Route, Security, Store, Webhook};
 pub use secret::{Secret, SecretSource};
 
 use crate::problem::{Problem, Problems};
@@ -43,6 +46,10 @@ pub struct Config {
     pub http: Http,
     /// What the risk API answers with.
     pub api: Api,
+    /// Where alerts, holds and what is to be sent are kept.
+    pub store: Store,
+    /// Who is told of alerts, and how.
+    pub notify: Notify,
     /// Bounds of the running monitor.
     pub bounds: Bounds,
     /// What is logged, and how.
@@ -205,6 +212,8 @@ pub enum Role {
     Score,
     /// Risk queries and the life of holds, over HTTP.
     Api,
+    /// Alerts to people: mail and webhooks.
+    Notify,
 }
 
 impl Role {
@@ -214,6 +223,7 @@ impl Role {
             Self::Intake => "intake",
             Self::Score => "score",
             Self::Api => "api",
+            Self::Notify => "notify",
         }
     }
 }

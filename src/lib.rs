@@ -20,10 +20,13 @@ pub mod geo;
 pub mod http;
 pub mod intake;
 pub mod live;
+pub mod mail;
+pub mod notify;
 pub mod problem;
 pub mod replay;
 pub mod rulebook;
 pub mod simulate;
+pub mod store;
 pub mod stream;
 pub mod telemetry;
 

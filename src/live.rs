@@ -11,6 +11,7 @@ use crate::config::{Config, Role};
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
 use crate::http::{self, Limits};
+use crate::notify;
 use crate::rulebook::{self, Loaded};
 use crate::stream::reader::Reader;
 use crate::stream::seat::Seats;
@@ -98,7 +99,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         enact(&config, &sender, partitions, &prepared.version, &record)?;
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let (ended, ends) = sync_channel::<Result<(), StreamError>>(3);
+    let (ended, ends) = sync_channel::<Result<(), StreamError>>(4);
     let crew = Crew {
         config: &config,
         parts: (&parts.metrics, &parts.readiness),
@@ -117,6 +118,9 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     }
     if has(Role::Api) {
         threads.push(crew.ledger(ledger)?);
+    }
+    if has(Role::Notify) {
+        threads.push(crew.notify()?);
     }
     parts.readiness.met("started");
     let watch = Watch {
@@ -262,6 +266,17 @@ impl Crew<'_> {
         spawn("ledger", self.ended.clone(), move || {
             ledger.follow(&config, &stop, || readiness.met("ledger"))
         })
+    }
+
+    fn notify(&self) -> Result<JoinHandle<()>, StreamError> {
+        let needs = notify::Needs {
+            config: Arc::clone(self.config),
+            metrics: Arc::clone(self.parts.0),
+            readiness: Arc::clone(self.parts.1),
+            stop: Arc::clone(self.stop),
+        };
+        needs.readiness.unmet("notify", "the store is being opened");
+        spawn("notify", self.ended.clone(), move || notify::run(&needs))
     }
 }
 

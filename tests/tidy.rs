@@ -138,6 +138,7 @@ const LAYERS: [Layer; 6] = [
             "store*",
             "mail*",
             "stream*",
+            "notify*",
             "http*",
             "api*",
         ],

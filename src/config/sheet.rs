@@ -106,12 +106,11 @@ impl<'t> Sheet<'t> {
                 match self.known.keys().find(|known| **known == name) {
                     None => self.unknown(document.as_table(), None, name),
                     Some(&known) => {
-                        let table = item.as_table_like();
-                        for (key, _) in table.into_iter().flat_map(TableLike::iter) {
-                            if let Some(table) = table
-                                && !self.known[known].contains(&key)
-                            {
-                                self.unknown(table, Some(known), key);
+                        for (table, _) in tables_of(item) {
+                            for (key, _) in table.iter() {
+                                if !self.known[known].contains(&key) {
+                                    self.unknown(table, Some(known), key);
+                                }
                             }
                         }
                     }
@@ -185,6 +184,39 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
             table,
             head,
         }
+    }
+
+    /// Reads each table of a list of tables, `[[name]]`.
+    pub fn each(
+        sheet: &mut Sheet<'t>,
+        document: &'d Document<String>,
+        name: &'static str,
+        mut read: impl FnMut(Part<'_, 't, 'd>),
+    ) {
+        sheet.known.entry(name).or_default();
+        let Some(item) = document.get(name) else {
+            return;
+        };
+        let head = document.as_table().key(name).and_then(toml_edit::Key::span);
+        if item.as_array().is_none() && item.as_array_of_tables().is_none() {
+            let at = item.span().or(head).unwrap_or_default();
+            let message = format!("`{name}` is {}, a list of tables is wanted", kind(item));
+            sheet.fault(at, message, Some(&format!("begin each with `[[{name}]]`")));
+            return;
+        }
+        for (table, at) in tables_of(item) {
+            read(Part {
+                sheet: &mut *sheet,
+                name,
+                table: Some(table),
+                head: at.or_else(|| head.clone()),
+            });
+        }
+    }
+
+    /// Where the table stands, for what is missing in it.
+    pub fn place(&self) -> Range<usize> {
+        self.head.clone().unwrap_or_default()
     }
 
     /// Where a key is written, whatever its value.
@@ -367,6 +399,24 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
         }
         Some(Given { value: path, at })
     }
+}
+
+/// The tables that stand under a name: one, or those of a list; each with its place.
+fn tables_of(item: &Item) -> Vec<(&dyn TableLike, Option<Range<usize>>)> {
+    if let Some(tables) = item.as_array_of_tables() {
+        let tables = tables.iter();
+        return tables
+            .map(|table| (table as &dyn TableLike, table.span()))
+            .collect();
+    }
+    if let Some(array) = item.as_array() {
+        let tables = array.iter().filter_map(Value::as_inline_table);
+        return tables
+            .map(|table| (table as &dyn TableLike, table.span()))
+            .collect();
+    }
+    let table = item.as_table_like();
+    table.map(|table| (table, None)).into_iter().collect()
 }
 
 /// The keys that may be there, without those that are known only to be refused well.

@@ -40,6 +40,11 @@ fn the_example_says_the_defaults_and_names_every_key() {
         "checkpoint",
         "http",
         "api",
+        "store",
+        "notify",
+        "mail",
+        "[route]",
+        "[webhook]",
         "bounds",
         "log",
     ];
@@ -67,6 +72,11 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
     let text = r#"
         kafka = { bootstrap = "a:1, [::1]:2", protocol = "sasl_tls", ca_file = "FILE", cert_file = "FILE", key_file = "FILE", mechanism = "scram-sha-256", username = "u", password_env = "V_P" }
         topics = { sources = ["s"], log = "l", decisions = "d", alerts = "a", holds = "h", dead_letters = "dl", bindings = "b", owners = "o", partitions = 3, replication = 2, retention = "1h30m" }
+        store = { url = "postgres://varsel@db/varsel", password_env = "V_S" }
+        notify = { language = "da", link = "https://v.bank.example/", templates = "DIR", stale_after = "2h", private_hosts = ["soc"] }
+        mail = { host = "smtp", port = 2525, security = "tls", ca_file = "FILE", from = "V <v@bank.example>", username = "u", password_env = "V_M", timeout = "5s" }
+        webhook = [{ name = "w", url = "http://soc:8080/x", secret_env = "V_W" }]
+        route = [{ name = "r", mail = ["a@bank.example"], webhooks = ["w"], severities = ["high"], patterns = ["p"], hours = "17:00-08:00", days = ["sat", "sun"], group_wait = "9s", burst = 3, group_interval = "2m", updates = 1, update_interval = "3m", repeat_interval = "1d", digest = "1h" }]
         run = { roles = ["score"], instance = "i-1", group = "g", static_membership = true, session_timeout = "45s", start = "refuse", threads = 7, accept_loss = true }
         rules.dir = "DIR"
         geo = { country = "FILE", asn = "FILE" }
@@ -171,6 +181,55 @@ fn every_other_key_changes_its_value() {
             format: Format::Text
         }
     );
+}
+
+#[test]
+fn every_key_of_the_notifier_changes_its_value() {
+    let (dir, file, config) = everything();
+    let Store::Postgres { url, password } = config.store else {
+        panic!("a server is meant");
+    };
+    assert_eq!(url, "postgres://varsel@db/varsel");
+    let from = password.map(|password| password.from);
+    assert_eq!(from, Some(secret::From::Env("V_S".to_owned())));
+    let notify = config.notify;
+    assert_eq!(notify.language, Language::Danish);
+    assert_eq!(notify.link.as_deref(), Some("https://v.bank.example"));
+    assert_eq!(notify.templates.as_deref(), Some(dir.path()));
+    assert_eq!(notify.stale_after, Duration::from_secs(7_200));
+    let mail = notify.mail.unwrap();
+    assert_eq!((mail.host.as_str(), mail.port), ("smtp", 2_525));
+    assert_eq!((mail.security, mail.ca_file), (Security::Tls, Some(file)));
+    assert_eq!(mail.from.to_string(), "V <v@bank.example>");
+    assert_eq!(mail.timeout, Duration::from_secs(5));
+    assert_eq!(mail.login.unwrap().username, "u");
+    let webhook = &notify.webhooks[0];
+    assert_eq!(
+        (
+            webhook.tls,
+            webhook.host.as_str(),
+            webhook.port,
+            webhook.path.as_str()
+        ),
+        (false, "soc", 8_080, "/x")
+    );
+    let expected = Route {
+        name: "r".to_owned(),
+        mail: vec!["a@bank.example".parse().unwrap()],
+        webhooks: vec!["w".to_owned()],
+        severities: vec![crate::domain::codes::Severity::High],
+        patterns: vec!["p".to_owned()],
+        hours: Some((1_020, 480)),
+        days: [false, false, false, false, false, true, true],
+        group_wait: Duration::from_secs(9),
+        burst: 3,
+        group_interval: Duration::from_secs(120),
+        updates: 1,
+        update_interval: Duration::from_secs(180),
+        repeat_interval: Duration::from_secs(86_400),
+        digest: Duration::from_secs(3_600),
+    };
+    assert_eq!(notify.routes, [expected]);
 }
 
 #[test]

@@ -54,7 +54,11 @@ fn readyz(readiness: &Readiness) -> Response {
     let mut reasons = readiness.reasons();
     reasons.extend(readiness.stuck());
     if reasons.is_empty() {
-        return page(StatusCode::OK, JSON, line(&json!({"ready": true})));
+        let body = match readiness.notes() {
+            notes if notes.is_empty() => json!({"ready": true}),
+            notes => json!({"ready": true, "notes": notes}),
+        };
+        return page(StatusCode::OK, JSON, line(&body));
     }
     let body = json!({"ready": false, "reasons": reasons});
     page(StatusCode::SERVICE_UNAVAILABLE, JSON, line(&body))

@@ -54,8 +54,8 @@ const SOURCES: [&[&str]; 5] = [
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A broker, its monitor's settings, and a folder.
-struct Bank {
-    config: Arc<Config>,
+pub struct Bank {
+    pub config: Arc<Config>,
     sender: Sender,
     dir: TempDir,
     sent: u64,
@@ -63,14 +63,14 @@ struct Bank {
 }
 
 /// A running monitor.
-struct Monitor {
+pub struct Monitor {
     signals: Signals,
     metrics: Arc<Metrics>,
     thread: JoinHandle<Result<(), StreamError>>,
 }
 
 impl Bank {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (broker, mut config) = Embedded::start().unwrap();
         config.checkpoint.place = Place::Folder(dir.path().join("state"));
@@ -87,8 +87,18 @@ impl Bank {
         }
     }
 
+    /// Changes the settings of monitors that are still to start.
+    pub fn change(&mut self, change: impl FnOnce(&mut Config)) {
+        change(Arc::make_mut(&mut self.config));
+    }
+
+    /// How many records were fed.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Puts lines into the sources by type; what has no type of ours goes into the first.
-    fn feed(&mut self, lines: &[impl AsRef<[u8]>]) {
+    pub fn feed(&mut self, lines: &[impl AsRef<[u8]>]) {
         let ticket = Ticket::open();
         for line in lines {
             let source = source_of(line.as_ref());
@@ -107,7 +117,7 @@ impl Bank {
         assert!(self.sender.wait(&ticket, PATIENCE).unwrap());
     }
 
-    fn start(&self) -> Monitor {
+    pub fn start(&self) -> Monitor {
         let signals = Signals::default();
         let metrics = Arc::new(Metrics::default());
         let parts = Parts {
@@ -131,7 +141,7 @@ impl Bank {
     }
 
     /// The records of a topic, without what a repeat after a restart adds.
-    fn lines(&self, topic: &str) -> Vec<String> {
+    pub fn lines(&self, topic: &str) -> Vec<String> {
         let mut lines = Vec::new();
         Reader::whole(&self.config, topic)
             .unwrap()
@@ -199,7 +209,7 @@ impl Bank {
 
 impl Monitor {
     /// Waits until so many records of the sources have gone all the way.
-    fn until(&self, count: u64) {
+    pub fn until(&self, count: u64) {
         let watch = Stopwatch::start();
         while self.metrics.events_done() < count {
             assert!(
@@ -215,7 +225,7 @@ impl Monitor {
         }
     }
 
-    fn stop(self) {
+    pub fn stop(self) {
         self.signals.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap().unwrap();
     }
@@ -244,7 +254,7 @@ fn sorted(lines: Vec<String>) -> Vec<String> {
 }
 
 /// All recorded cases as one stream, in the order of their times.
-fn cases() -> Vec<String> {
+pub fn cases() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut rows: Vec<(i64, String)> = CASES
         .iter()

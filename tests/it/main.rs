@@ -21,5 +21,6 @@ mod golden;
 mod golden_config;
 mod golden_errors;
 mod live;
+mod notify;
 mod reference;
 mod simulate;
