@@ -2,6 +2,8 @@
 //! For progress, logs, arrival stamps at the edge, and benchmarks. It deliberately knows nothing of event time:
 //! what an event says about *when* comes from the event, and no decision ever depends on what is read here.
 
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Datelike, FixedOffset, Local, TimeZone, Timelike};
@@ -61,6 +63,29 @@ impl Stopwatch {
     }
 }
 
+/// How often work that has an end looks whether it is to stop.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Work within a span, and within a shorter one after it is told to stop; nothing where it did not end.
+pub async fn within<T>(
+    span: Duration,
+    (stop, grace): (&AtomicBool, Duration),
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let stopped = async {
+        while !stop.load(Ordering::Relaxed) {
+            tokio::time::sleep(GLANCE).await;
+        }
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = tokio::time::sleep(span) => None,
+        () = stopped => None,
+    }
+}
+
 /// The processor time, user and system, of every thread of this process so far.
 ///
 /// What "per CPU-second" in the measurements means: two of these, subtracted.
@@ -87,6 +112,22 @@ mod tests {
     #[test]
     fn the_wall_clock_stands_after_this_was_written() {
         assert!(now_ms() > 1_700_000_000_000);
+    }
+
+    #[test]
+    fn work_that_does_not_end_is_given_up_after_its_span_and_sooner_where_it_is_told_to_stop() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let (hour, moment) = (Duration::from_secs(3_600), Duration::from_millis(1));
+        let (go, stop) = (AtomicBool::new(false), AtomicBool::new(true));
+        let never = std::future::pending::<()>;
+        let run = |span, ends| runtime.block_on(async { within(span, ends, never()).await });
+        assert_eq!(run(moment, (&go, hour)), None);
+        assert_eq!(run(hour, (&stop, moment)), None);
+        let done = runtime.block_on(async { within(hour, (&stop, hour), async { 7 }).await });
+        assert_eq!(done, Some(7));
     }
 
     #[test]

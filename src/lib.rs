@@ -29,6 +29,7 @@ pub mod simulate;
 pub mod store;
 pub mod stream;
 pub mod telemetry;
+pub mod trust;
 
 /// Records are one small allocation each and change size often: a tenth of the engine's time went
 /// to the C library's allocator before.

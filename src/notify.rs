@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::mail::letter;
 use crate::mail::press::{Press, Text};
 use crate::mail::server::{Kind, Refusal, Server};
+use crate::store::alerts::Shelf;
 use crate::store::outbox::{self, Channel, End, Message};
 use crate::store::{Store, StoreError, lease, offsets, waiting};
 use crate::stream::StreamError;
@@ -90,10 +91,11 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
         clock::local,
     )
     .map_err(|error| StreamError::Notify(error.to_string()))?;
-    let caller = Caller::new(notify).map_err(StreamError::Notify)?;
+    let caller = Caller::new(notify, &needs.stop).map_err(StreamError::Notify)?;
     let mut server = match &notify.mail {
         Some(mail) => {
-            Some(Server::new(mail).map_err(|error| StreamError::Notify(error.to_string()))?)
+            let server = Server::new(mail, &needs.stop);
+            Some(server.map_err(|error| StreamError::Notify(error.to_string()))?)
         }
         None => None,
     };
@@ -126,10 +128,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
 
 /// Writes a message down as a letter and hands it to the server.
 fn mail(server: &mut Server, message: &Message) -> Result<(), Refusal> {
-    let bad = |said: String| Refusal {
-        said,
-        kind: Kind::Final,
-    };
+    let bad = |said: String| Refusal::of(Kind::Final, said);
     let text: Text = serde_json::from_str(&message.body).map_err(|error| bad(error.to_string()))?;
     let to = message.target.parse();
     let to = to.map_err(|_| bad("this is no address of mail".to_owned()))?;
@@ -236,7 +235,7 @@ impl Notifier<'_> {
                     let came_ms = record.came_ms.unwrap_or(now_ms);
                     record::alert(tx, &config.notify, line, came_ms, now)?
                 } else {
-                    record::hold(tx, line)?
+                    record::hold(tx, Shelf::Store, line)?
                 });
                 offsets::keep(tx, &record.topic, record.partition, record.offset + 1)?;
             }
@@ -275,7 +274,7 @@ impl Notifier<'_> {
         let standing = store.commit(|tx| {
             lease::hold(tx, &self.holder)?;
             outbox::forget(tx, now_ms - KEPT_MS)?;
-            outbox::standing(tx, now_ms - TOLD_MS)
+            outbox::standing(tx, now_ms, TOLD_MS)
         })?;
         let metrics = &self.needs.metrics;
         let shown = [

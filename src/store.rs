@@ -6,11 +6,13 @@
 
 mod back;
 mod schema;
+mod tls;
 
 pub mod alerts;
 pub mod lease;
 pub mod offsets;
 pub mod outbox;
+pub mod rebuilt;
 pub mod silences;
 pub mod waiting;
 

@@ -135,6 +135,7 @@ const LAYERS: [Layer; 6] = [
             "clock",
             "telemetry*",
             "encode",
+            "trust",
             "store*",
             "mail*",
             "stream*",

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// What can be done with the store.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Read alerts and holds whole from their topics, and add what the store misses
+    /// Read alerts and holds whole from their topics, and put right what the store misses or has wrong
     Rebuild(Settings),
 }
 
@@ -32,8 +32,8 @@ pub fn run(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
         Ok(found) => {
             writeln!(
                 out,
-                "{} records read, {} were new to the store, {} were no lines of ours\n{} alerts and {} holds are in the store",
-                found.read, found.new, found.unreadable, found.alerts, found.holds
+                "{} records read, {} were no lines of ours; {} rows were missing or wrong and are put right\n{} alerts and {} holds are in the store",
+                found.read, found.unreadable, found.mended, found.alerts, found.holds
             )?;
             Ok(FINE)
         }

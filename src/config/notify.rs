@@ -17,10 +17,14 @@ pub enum Store {
     File(PathBuf),
     /// PostgreSQL: for several instances.
     Postgres {
-        /// `postgres://user@host:port/database`, without a password.
+        /// `postgres://user@host:port/database`, without a password and `sslmode`.
         url: String,
         /// Where the password is read.
         password: Option<SecretSource>,
+        /// Whether the way there is TLS, the server's certificate checked.
+        tls: bool,
+        /// The authorities that are trusted, PEM; without it, those of the system.
+        ca_file: Option<PathBuf>,
     },
 }
 
@@ -122,7 +126,7 @@ pub struct Route {
     pub days: [bool; 7],
     /// How long a message waits for more to tell: 0 s to 1 h.
     pub group_wait: Duration,
-    /// Messages at once before they are grouped: 1 to 100.
+    /// Messages to one receiver at once before they are grouped: 1 to 100.
     pub burst: u32,
     /// After those, one message in each of these spans: 1 s to 1 d.
     pub group_interval: Duration,
@@ -173,4 +177,8 @@ pub struct Webhook {
     pub path: String,
     /// Where the key of the signatures is read.
     pub secret: SecretSource,
+    /// The authorities that are trusted, PEM; without it, those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// How long one call may take, from the look-up of the name to the answer's head: 1 s to 1 min.
+    pub timeout: Duration,
 }

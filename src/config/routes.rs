@@ -14,6 +14,7 @@ use crate::domain::codes::Severity;
 use core::net::IpAddr;
 use lettre::Address;
 use lettre::message::Mailbox;
+use postgres::config::Host;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml_edit::Document;
@@ -135,6 +136,7 @@ fn twice(sheet: &mut Sheet<'_>, document: &Document<String>, routes: &[Route]) {
 fn store(sheet: &mut Sheet<'_>, document: &Document<String>, store: &mut Store) {
     let mut part = Part::open(sheet, document, "store");
     let password = password(&mut part, "VARSEL_STORE_PASSWORD");
+    let ca_file = part.file("ca_file").map(|given| given.value);
     let Some(given) = part.text("url") else {
         return;
     };
@@ -149,17 +151,53 @@ fn store(sheet: &mut Sheet<'_>, document: &Document<String>, store: &mut Store) 
             let help = "leave it out, and name a file with `password_file` or a variable with `password_env`";
             part.fault(given.at, "`url` has a password in it", help);
         }
-        "postgres" | "postgresql" => {
-            *store = Store::Postgres {
-                url: given.value.to_owned(),
-                password,
-            };
-        }
+        "postgres" | "postgresql" => match postgres(given.value) {
+            Ok((url, tls)) => {
+                *store = Store::Postgres {
+                    url,
+                    password,
+                    tls,
+                    ca_file,
+                };
+            }
+            Err((message, help)) => part.fault(given.at, message, help),
+        },
         _ => {
             let message = format!("`{scheme}://` is no kind of store that is known here");
             let help = "write a file, or `postgres://user@host/database`";
             part.fault(given.at, message, help);
         }
+    }
+}
+
+/// A URL of PostgreSQL without its `sslmode`, and whether the way there is TLS: to another machine it is, unless
+/// that is said not to be wanted; to this one where it is asked for.
+fn postgres(given: &str) -> Result<(String, bool), (String, &'static str)> {
+    let (place, query) = given.split_once('?').unwrap_or((given, ""));
+    let (modes, rest): (Vec<&str>, Vec<&str>) = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .partition(|pair| pair.starts_with("sslmode="));
+    let mut url = place.to_owned();
+    if !rest.is_empty() {
+        url = format!("{url}?{}", rest.join("&"));
+    }
+    let parsed: postgres::Config = url.parse().map_err(|error: postgres::Error| {
+        let message = format!("`url` cannot be read: {error}");
+        (message, "write `postgres://user@host/database`")
+    })?;
+    let is_local = |host: &Host| match host {
+        Host::Tcp(host) => is_here(host),
+        Host::Unix(_) => true,
+    };
+    match modes.last().map(|mode| mode.trim_start_matches("sslmode=")) {
+        None => Ok((url, !parsed.get_hosts().iter().all(is_local))),
+        Some("disable") => Ok((url, false)),
+        Some("require" | "verify-full") => Ok((url, true)),
+        Some(mode) => Err((
+            format!("`sslmode` is `{mode}`, it can be `verify-full` or `disable`"),
+            "leave it out: to another machine it is `verify-full`; `ca_file` names whom to trust",
+        )),
     }
 }
 
@@ -415,6 +453,8 @@ fn webhook(part: &mut Part<'_, '_, '_>, private_hosts: &[String]) -> Option<Webh
         "write `url = \"https://soc.bank.example/varsel\"`",
     );
     let secret = signing_key(part);
+    let ca_file = part.file("ca_file").map(|given| given.value);
+    let timeout = part.span("timeout", 1..=MINUTE, Duration::from_secs(10));
     let url = url?;
     let Some((tls, host, port, path)) = place(url.value) else {
         let message = "`url` is not `https://host/path`";
@@ -435,6 +475,8 @@ fn webhook(part: &mut Part<'_, '_, '_>, private_hosts: &[String]) -> Option<Webh
         port,
         path,
         secret: secret?,
+        ca_file,
+        timeout,
     })
 }
 

@@ -114,7 +114,13 @@ impl<'t> Sheet<'t> {
 
     /// Faults of the keys of a table or of each in a list, and of the tables in it, that nobody asked for.
     fn strange(&mut self, known: &'static str, item: &Item) {
-        for (table, _) in tables_of(item) {
+        // Where nothing was asked for, the table itself was at fault.
+        let tables = if self.known[known].is_empty() {
+            Vec::new()
+        } else {
+            tables_of(item)
+        };
+        for (table, _) in tables {
             for (key, item) in table.iter() {
                 let inner = format!("{known}.{key}");
                 if !self.known[known].contains(&key) {

@@ -74,10 +74,10 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
     let text = r#"
         kafka = { bootstrap = "a:1, [::1]:2", protocol = "sasl_tls", ca_file = "FILE", cert_file = "FILE", key_file = "FILE", mechanism = "scram-sha-256", username = "u", password_env = "V_P" }
         topics = { sources = ["s"], log = "l", decisions = "d", alerts = "a", holds = "h", dead_letters = "dl", bindings = "b", owners = "o", partitions = 3, replication = 2, retention = "1h30m" }
-        store = { url = "postgres://varsel@db/varsel", password_env = "V_S" }
+        store = { url = "postgres://varsel@db/varsel", password_env = "V_S", ca_file = "FILE" }
         notify = { language = "da", link = "https://v.bank.example/", templates = "DIR", stale_after = "2h", private_hosts = ["soc"] }
         mail = { host = "smtp", port = 2525, security = "tls", ca_file = "FILE", from = "V <v@bank.example>", username = "u", password_env = "V_M", timeout = "5s" }
-        webhook = [{ name = "w", url = "http://soc:8080/x", secret_env = "V_W" }]
+        webhook = [{ name = "w", url = "http://soc:8080/x", secret_env = "V_W", ca_file = "FILE", timeout = "7s" }]
         route = [{ name = "r", mail = ["a@bank.example"], webhooks = ["w"], severities = ["high"], patterns = ["p"], hours = "17:00-08:00", days = ["sat", "sun"], group_wait = "9s", burst = 3, group_interval = "2m", updates = 1, update_interval = "3m", repeat_interval = "1d", digest = "1h" }]
         run = { roles = ["score"], instance = "i-1", group = "g", static_membership = true, session_timeout = "45s", start = "refuse", threads = 7, accept_loss = true }
         rules.dir = "DIR"
@@ -198,10 +198,18 @@ fn every_other_key_changes_its_value() {
 #[test]
 fn every_key_of_the_notifier_changes_its_value() {
     let (dir, file, config) = everything();
-    let Store::Postgres { url, password } = config.store else {
+    let Store::Postgres {
+        url,
+        password,
+        tls,
+        ca_file,
+    } = config.store
+    else {
         panic!("a server is meant");
     };
     assert_eq!(url, "postgres://varsel@db/varsel");
+    assert!(tls, "to another machine");
+    assert_eq!(ca_file.as_ref(), Some(&file));
     let from = password.map(|password| password.from);
     assert_eq!(from, Some(secret::From::Env("V_S".to_owned())));
     let notify = config.notify;
@@ -211,7 +219,8 @@ fn every_key_of_the_notifier_changes_its_value() {
     assert_eq!(notify.stale_after, Duration::from_secs(7_200));
     let mail = notify.mail.unwrap();
     assert_eq!((mail.host.as_str(), mail.port), ("smtp", 2_525));
-    assert_eq!((mail.security, mail.ca_file), (Security::Tls, Some(file)));
+    assert_eq!(mail.security, Security::Tls);
+    assert_eq!(mail.ca_file.as_ref(), Some(&file));
     assert_eq!(mail.from.to_string(), "V <v@bank.example>");
     assert_eq!(mail.timeout, Duration::from_secs(5));
     assert_eq!(mail.login.unwrap().username, "u");
@@ -225,6 +234,8 @@ fn every_key_of_the_notifier_changes_its_value() {
         ),
         (false, "soc", 8_080, "/x")
     );
+    assert_eq!(webhook.ca_file, Some(file));
+    assert_eq!(webhook.timeout, Duration::from_secs(7));
     let expected = Route {
         name: "r".to_owned(),
         mail: vec!["a@bank.example".parse().unwrap()],
@@ -373,6 +384,48 @@ fn a_secret_that_is_not_there_is_told_at_its_place() {
         problem.message,
         "the environment variable `VARSEL_NOT_SET` is not set"
     );
+}
+
+#[test]
+fn the_way_to_a_database_on_another_machine_is_tls_unless_that_is_not_wanted() {
+    let read = |url: &str| {
+        let text = format!("kafka.bootstrap = \"b:1\"\nstore.url = \"{url}\"");
+        match Config::parse("varsel.toml", &text).unwrap().store {
+            Store::Postgres { url, tls, .. } => (url, tls),
+            Store::File(path) => panic!("{path:?}"),
+        }
+    };
+    for (given, url, tls) in [
+        ("postgres://v@db/v", "postgres://v@db/v", true),
+        (
+            "postgres://v@127.0.0.1/v",
+            "postgres://v@127.0.0.1/v",
+            false,
+        ),
+        (
+            "postgres://v@localhost,db/v",
+            "postgres://v@localhost,db/v",
+            true,
+        ),
+        ("postgres:///v?host=/run", "postgres:///v?host=/run", false),
+        (
+            "postgres://v@db/v?sslmode=disable",
+            "postgres://v@db/v",
+            false,
+        ),
+        (
+            "postgres://v@[::1]/v?sslmode=verify-full&application_name=x",
+            "postgres://v@[::1]/v?application_name=x",
+            true,
+        ),
+        (
+            "postgresql://v@db/v?sslmode=require",
+            "postgresql://v@db/v",
+            true,
+        ),
+    ] {
+        assert_eq!(read(given), (url.to_owned(), tls), "{given}");
+    }
 }
 
 #[test]

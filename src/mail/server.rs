@@ -4,7 +4,7 @@
 //! One connection is kept between letters for a while and dropped after any fault. It deliberately tries nothing
 //! again: that is for whoever keeps the outbox. Every send is within one time-out, which lettre itself does not have.
 
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, within};
 use crate::config::{Mail, Security};
 use crate::mail::letter::Letter;
 use lettre::transport::smtp::Error;
@@ -14,9 +14,10 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::commands::{Data, Mail as From, Rcpt, Rset};
 use lettre::transport::smtp::extension::ClientId;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
 
 /// A connection is kept for so long after a letter; servers close theirs after some minutes.
 const KEPT_FOR: Duration = Duration::from_secs(20);
@@ -25,6 +26,9 @@ const LETTERS: u32 = 50;
 /// The most characters of what a server said that are kept.
 const SAID: usize = 300;
 
+/// What is on its way when the process is to end may take so long; a drain has ten seconds in all.
+pub const GRACE: Duration = Duration::from_secs(3);
+
 /// Why a letter was not handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -32,6 +36,19 @@ pub struct Refusal {
     pub said: String,
     /// What it means.
     pub kind: Kind,
+    /// How long the receiver asked to be left alone, in milliseconds.
+    pub wait_ms: Option<i64>,
+}
+
+impl Refusal {
+    /// One that asks for no pause.
+    pub fn of(kind: Kind, said: impl Into<String>) -> Self {
+        Self {
+            said: said.into(),
+            kind,
+            wait_ms: None,
+        }
+    }
 }
 
 /// What a refusal means.
@@ -51,6 +68,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Server {
     mail: Mail,
+    stop: Arc<AtomicBool>,
     runtime: Runtime,
     line: Option<Line>,
 }
@@ -81,17 +99,18 @@ enum Step {
 }
 
 impl Server {
-    /// A server that is not connected to yet.
+    /// A server that is not connected to yet; `stop` says that the process is to end.
     ///
     /// # Errors
     /// Where the system has no runtime for it.
-    pub fn new(mail: &Mail) -> std::io::Result<Self> {
+    pub fn new(mail: &Mail, stop: &Arc<AtomicBool>) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()?;
         Ok(Self {
             mail: mail.clone(),
+            stop: Arc::clone(stop),
             runtime,
             line: None,
         })
@@ -113,25 +132,34 @@ impl Server {
             .filter(|line| line.idle.elapsed() < KEPT_FOR && line.used < LETTERS);
         let mut step = Step::Greeting;
         let sending = deliver(&self.mail, line, letter, &mut step);
-        let within = self.mail.timeout;
+        let (span, stop) = (self.mail.timeout, &*self.stop);
         let done = self
             .runtime
-            .block_on(async { timeout(within, sending).await });
+            .block_on(async { within(span, (stop, GRACE), sending).await });
         match done {
-            Ok(Ok(line)) => {
+            Some(Ok(line)) => {
                 self.line = Some(line);
                 Ok(())
             }
-            Ok(Err(error)) => Err(refusal(&error, step)),
-            Err(_) => Err(Refusal {
-                said: format!("no answer within {} s", within.as_secs()),
-                kind: match step {
+            Some(Err(error)) => Err(refusal(&error, step)),
+            None => {
+                let kind = match step {
                     Step::Greeting => Kind::Server,
                     Step::Envelope => Kind::Passing,
                     Step::Content => Kind::Doubtful,
-                },
-            }),
+                };
+                Err(Refusal::of(kind, unanswered(span, stop)))
+            }
         }
+    }
+}
+
+/// What is said of an attempt that was given up.
+pub fn unanswered(span: Duration, stop: &AtomicBool) -> String {
+    if stop.load(Ordering::Relaxed) {
+        "no answer before this process ended".to_owned()
+    } else {
+        format!("no answer within {} s", span.as_secs())
     }
 }
 
@@ -173,10 +201,7 @@ fn refusal(fault: &Fault, step: Step) -> Refusal {
         Step::Content => Kind::Doubtful,
     };
     let said = said.chars().map(|c| if c.is_control() { ' ' } else { c });
-    Refusal {
-        said: said.take(SAID).collect(),
-        kind,
-    }
+    Refusal::of(kind, said.take(SAID).collect::<String>())
 }
 
 async fn deliver(

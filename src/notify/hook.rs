@@ -4,35 +4,39 @@
 //! No redirect is followed, no address of a private network is called that is not allowed by name, and the address that
 //! was checked is the one that is connected to. It deliberately tries nothing again.
 
+use crate::clock::within;
 use crate::config::{Notify, Route, Secret, Webhook};
 use crate::domain::time::write_rfc3339;
 use crate::mail::press::Case;
-use crate::mail::server::{Kind, Refusal};
+use crate::mail::server::{GRACE, Kind, Refusal, unanswered};
 use crate::store::outbox::Message;
+use crate::trust;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::DateTime;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
+use hyper::header::RETRY_AFTER;
+use hyper::http::response::Parts;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-/// How long one call may take, from the look-up of the name to the answer's head.
-const CALL: Duration = Duration::from_secs(10);
+/// The longest that a receiver is left alone because it asks for it, in milliseconds.
+const LONGEST_WAIT_MS: i64 = 3_600_000;
 /// The most bytes of an answer's head.
 const MAX_HEAD: usize = 16 * 1024;
 
@@ -83,46 +87,48 @@ pub fn sign(key: &Secret, id: &str, timestamp: i64, body: &str) -> Result<String
     ))
 }
 
+/// A receiver, and how it is spoken to.
+struct Receiver {
+    webhook: Webhook,
+    tls: TlsConnector,
+}
+
 /// Calls the receivers.
 pub struct Caller {
-    webhooks: Vec<Webhook>,
+    receivers: Vec<Receiver>,
     private_hosts: Vec<String>,
+    stop: Arc<AtomicBool>,
     runtime: Runtime,
-    tls: TlsConnector,
 }
 
 impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller")
-            .field("webhooks", &self.webhooks)
-            .finish_non_exhaustive()
+        f.debug_struct("Caller").finish_non_exhaustive()
     }
 }
 
 impl Caller {
-    /// Trusts whom the system trusts.
+    /// Of nobody yet; `stop` says that the process is to end.
     ///
     /// # Errors
-    /// Where the system has no runtime or no TLS.
-    pub fn new(notify: &Notify) -> Result<Self, String> {
+    /// Where the system has no runtime, or a file of authorities cannot be used.
+    pub fn new(notify: &Notify, stop: &Arc<AtomicBool>) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .map_err(|error| error.to_string())?;
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let receivers = notify.webhooks.iter().map(|webhook| {
+            Ok(Receiver {
+                webhook: webhook.clone(),
+                tls: TlsConnector::from(trust::client(webhook.ca_file.as_deref())?),
+            })
+        });
         Ok(Self {
-            webhooks: notify.webhooks.clone(),
+            receivers: receivers.collect::<Result<_, String>>()?,
             private_hosts: notify.private_hosts.clone(),
+            stop: Arc::clone(stop),
             runtime,
-            tls: TlsConnector::from(Arc::new(config)),
         })
     }
 
@@ -131,54 +137,45 @@ impl Caller {
     /// # Errors
     /// Why not, and what that means.
     pub fn call(&self, message: &Message, now_ms: i64) -> Result<(), Refusal> {
-        let known = self.webhooks.iter().find(|one| one.name == message.target);
-        let Some(webhook) = known else {
-            let said = format!(
-                "there is no webhook `{}` in the configuration",
-                message.target
-            );
-            return Err(refused(Kind::Final, said));
+        let name = &message.target;
+        let known = self.receivers.iter().find(|one| one.webhook.name == *name);
+        let Some(receiver) = known else {
+            let said = format!("there is no webhook `{name}` in the configuration");
+            return Err(Refusal::of(Kind::Final, said));
         };
         let mut was_sent = false;
-        let calling = self.through(webhook, message, now_ms, &mut was_sent);
+        let calling = self.through(receiver, message, now_ms, &mut was_sent);
+        let (span, stop) = (receiver.webhook.timeout, &*self.stop);
         let done = self
             .runtime
-            .block_on(async { timeout(CALL, calling).await });
+            .block_on(async { within(span, (stop, GRACE), calling).await });
         match done {
-            Ok(Ok(status)) => judge(status),
-            Ok(Err(said)) => Err(refused(unknown(was_sent), said)),
-            Err(_) => {
-                let said = format!("no answer within {} s", CALL.as_secs());
-                Err(refused(unknown(was_sent), said))
-            }
+            Some(Ok(head)) => judge(&head, now_ms),
+            Some(Err(said)) => Err(Refusal::of(unknown(was_sent), said)),
+            None => Err(Refusal::of(unknown(was_sent), unanswered(span, stop))),
         }
     }
 
     async fn through(
         &self,
-        webhook: &Webhook,
+        Receiver { webhook, tls }: &Receiver,
         message: &Message,
         now_ms: i64,
         was_sent: &mut bool,
-    ) -> Result<StatusCode, String> {
+    ) -> Result<Parts, String> {
         let request = request(webhook, message, now_ms)?;
         let address = self.address(webhook).await?;
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| error.to_string())?;
-        if webhook.tls {
-            let name = rustls::pki_types::ServerName::try_from(webhook.host.clone());
-            let name = name.map_err(|error| error.to_string())?;
-            let stream = self.tls.connect(name, stream).await;
-            exchange(
-                stream.map_err(|error| error.to_string())?,
-                request,
-                was_sent,
-            )
-            .await
-        } else {
-            exchange(stream, request, was_sent).await
+        if !webhook.tls {
+            return exchange(stream, request, was_sent).await;
         }
+        let name = ServerName::try_from(webhook.host.clone());
+        let name = name.map_err(|error| error.to_string())?;
+        let stream = tls.connect(name, stream).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        exchange(stream, request, was_sent).await
     }
 
     /// Where a receiver is; an address that is not public only where its host is allowed by name.
@@ -207,11 +204,8 @@ fn unknown(was_sent: bool) -> Kind {
     }
 }
 
-fn refused(kind: Kind, said: String) -> Refusal {
-    Refusal { said, kind }
-}
-
-fn judge(status: StatusCode) -> Result<(), Refusal> {
+fn judge(head: &Parts, now_ms: i64) -> Result<(), Refusal> {
+    let status = head.status;
     if status.is_success() {
         return Ok(());
     }
@@ -231,7 +225,21 @@ fn judge(status: StatusCode) -> Result<(), Refusal> {
     } else {
         ""
     };
-    Err(refused(kind, format!("it answered {status}{note}")))
+    Err(Refusal {
+        said: format!("it answered {status}{note}"),
+        kind,
+        wait_ms: retry_after(head, now_ms),
+    })
+}
+
+/// How long the receiver wants to be left alone (RFC 9110, 10.2.3: seconds or a date), within an hour.
+fn retry_after(head: &Parts, now_ms: i64) -> Option<i64> {
+    let said = head.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait_ms = match said.parse::<u32>() {
+        Ok(seconds) => i64::from(seconds) * 1_000,
+        Err(_) => DateTime::parse_from_rfc2822(said).ok()?.timestamp_millis() - now_ms,
+    };
+    (wait_ms > 0).then_some(wait_ms.min(LONGEST_WAIT_MS))
 }
 
 fn request(webhook: &Webhook, message: &Message, now_ms: i64) -> Result<Request<Whole>, String> {
@@ -258,7 +266,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     request: Request<Whole>,
     was_sent: &mut bool,
-) -> Result<StatusCode, String> {
+) -> Result<Parts, String> {
     let made = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
@@ -268,7 +276,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let mut answer = std::pin::pin!(async move {
         let answer: hyper::Result<hyper::Response<Incoming>> = sender.send_request(request).await;
         answer
-            .map(|answer| answer.status())
+            .map(|answer| answer.into_parts().0)
             .map_err(|error| error.to_string())
     });
     tokio::select! {

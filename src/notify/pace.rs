@@ -78,8 +78,8 @@ pub enum Flush {
     NotBefore(i64),
 }
 
-/// What a route does with so many episodes that are due. Its messages are a bucket of `burst` that fills by one each
-/// `group_interval`; `spent_ms` is when it would be full again.
+/// What a route does with so many episodes that are due. The messages to a receiver are a bucket of `burst` that fills
+/// by one each `group_interval`; `spent_ms` is when that of the route's most told receiver would be full again.
 pub fn flush(route: &Route, now_ms: i64, due: i64, spent_ms: i64) -> Flush {
     if !route.digest.is_zero() {
         return Flush::Together;
@@ -130,6 +130,11 @@ impl Breaker {
     /// It answered, whatever it said of the message.
     pub fn answered(&mut self) {
         *self = Self::default();
+    }
+
+    /// It asked to be left alone until then.
+    pub fn asked(&mut self, until_ms: i64) {
+        self.rests_until_ms = self.rests_until_ms.max(until_ms);
     }
 
     /// It did not answer, or said that it cannot.
@@ -266,6 +271,9 @@ mod tests {
             breaker.failed(10_000);
         }
         assert_eq!(breaker.rests(10_000), Some(70_000));
+        breaker.asked(80_000);
+        breaker.asked(20_000);
+        assert_eq!(breaker.rests(10_000), Some(80_000));
         breaker.answered();
         assert_eq!(breaker.rests(10_000), None);
     }

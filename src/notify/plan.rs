@@ -35,13 +35,21 @@ pub fn plan(
     for silence in silences::in_force(tx, now_ms)? {
         silences::put_off(tx, &silence, now_ms)?;
     }
-    let mut queued = 0;
+    let mut turns: Vec<(i64, i64, &Route)> = Vec::new();
     for route in &notify.routes {
-        let due = waiting::count_due(tx, &route.name, now_ms)?;
-        if due == 0 {
-            continue;
+        let (due, since_ms) = waiting::count_due(tx, &route.name, now_ms)?;
+        if due > 0 {
+            turns.push((since_ms, due, route));
         }
-        let spent_ms = waiting::spent(tx, &route.name)?;
+    }
+    // A receiver of several routes gets few messages in a flood: the route that waits for longest goes first.
+    turns.sort_by_key(|(since_ms, ..)| *since_ms);
+    let mut queued = 0;
+    for (_, due, route) in turns {
+        let mut spent_ms = 0;
+        for receiver in receivers(route) {
+            spent_ms = spent_ms.max(waiting::spent(tx, &receiver)?);
+        }
         let flush = pace::flush(route, now_ms, due, spent_ms);
         let mut desk = Desk {
             notify,
@@ -56,8 +64,11 @@ pub fn plan(
             Flush::Together => desk.together(tx)?,
         };
         queued += desk.queued;
-        let spent_ms = pace::spent(route, now_ms, spent_ms, messages);
-        waiting::spend(tx, &route.name, spent_ms)?;
+        for receiver in receivers(route) {
+            let spent_ms = waiting::spent(tx, &receiver)?;
+            let spent_ms = pace::spent(route, now_ms, spent_ms, messages);
+            waiting::spend(tx, &receiver, spent_ms)?;
+        }
         let repeat_ms = i64::try_from(route.repeat_interval.as_millis()).unwrap_or(0);
         if repeat_ms > 0 {
             let times = 1 + i64::from(route.updates);
@@ -65,6 +76,15 @@ pub fn plan(
         }
     }
     Ok(queued)
+}
+
+/// To whom a route's messages go, as their number is kept; a name of a webhook has no `@`.
+fn receivers(route: &Route) -> impl Iterator<Item = String> {
+    let addresses = route
+        .mail
+        .iter()
+        .map(|address| address.to_string().to_lowercase());
+    addresses.chain(route.webhooks.iter().cloned())
 }
 
 /// One route at one time.

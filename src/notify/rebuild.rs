@@ -1,12 +1,13 @@
-//! Filling the store from the topics, whole: for one that was lost, moved or damaged. Rows that are there stay; what
-//! they miss is added. Who is to be told follows from the offsets kept, as it would for the notifier itself.
+//! Filling the store from the topics, whole: for one that was lost, moved or damaged. Rows that are missing or wrong are
+//! put right; those that the topics say nothing of stay. What the notifier has not taken in yet is taken in as it would,
+//! so that who is to be told follows from the offsets kept.
 
 use crate::clock;
 use crate::config::Config;
 use crate::notify::Trouble;
 use crate::notify::record::{self, Heard, Now};
-use crate::store::alerts::{self, Alert};
-use crate::store::{Store, StoreError, Tx, lease, offsets};
+use crate::store::alerts::{self, Shelf};
+use crate::store::{Store, StoreError, lease, offsets, rebuilt};
 use crate::stream::StreamError;
 use crate::stream::reader::Reader;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -20,8 +21,8 @@ const BATCH: usize = 1_000;
 pub struct Rebuilt {
     /// Records read.
     pub read: u64,
-    /// Records that told the store something new.
-    pub new: u64,
+    /// Rows that were missing or wrong.
+    pub mended: u64,
     /// Records that were no lines of ours.
     pub unreadable: u64,
     /// Episodes in the store now.
@@ -45,9 +46,13 @@ struct Read {
 pub fn rebuild(config: &Config) -> Result<Rebuilt, Trouble> {
     let mut store = Store::open(&config.store)?;
     let holder = format!("rebuild/{}", std::process::id());
+    let kept = store.commit(|tx| {
+        rebuilt::begin(tx)?;
+        offsets::all(tx)
+    })?;
     let mut work = Work {
         config,
-        kept: store.commit(offsets::all)?,
+        kept,
         holder: &holder,
         store: &mut store,
         found: Rebuilt::default(),
@@ -56,6 +61,11 @@ pub fn rebuild(config: &Config) -> Result<Rebuilt, Trouble> {
         work.topic(topic)?;
     }
     let mut found = work.found;
+    let mended = store.commit(|tx| {
+        lease::hold(tx, &holder)?;
+        rebuilt::end(tx)
+    })?;
+    found.mended = mended.alerts + mended.holds;
     (found.alerts, found.holds) = store.commit(alerts::count)?;
     lease::give_back(&mut store, &holder)?;
     Ok(found)
@@ -105,41 +115,30 @@ impl Work<'_> {
             let mut heard = Vec::with_capacity(batch.len());
             for record in batch {
                 let next = kept.get(&(topic.to_owned(), record.part));
-                let was_told = next.is_some_and(|next| record.offset < *next);
-                heard.push(if topic != config.topics.alerts {
-                    record::hold(tx, &record.line)?
-                } else if was_told {
-                    keep(tx, &record.line, now_ms)?
+                let is_new = next.is_none_or(|next| record.offset >= *next);
+                let is_alert = topic == config.topics.alerts;
+                heard.push(if is_alert {
+                    record::rebuilt(tx, &record.line, now_ms)?
                 } else {
-                    let came_ms = record.came_ms.unwrap_or(now_ms);
-                    record::alert(tx, &config.notify, &record.line, came_ms, now)?
+                    record::hold(tx, Shelf::Rebuilt, &record.line)?
                 });
-                if !was_told {
+                if is_new && is_alert {
+                    let came_ms = record.came_ms.unwrap_or(now_ms);
+                    record::alert(tx, &config.notify, &record.line, came_ms, now)?;
+                } else if is_new {
+                    record::hold(tx, Shelf::Store, &record.line)?;
+                }
+                if is_new {
                     offsets::keep(tx, topic, record.part, record.offset + 1)?;
                 }
             }
             Ok(heard)
         })?;
-        for heard in heard {
-            self.found.read += 1;
-            match heard {
-                Heard::Repeat => {}
-                Heard::Unreadable => self.found.unreadable += 1,
-                Heard::Told | Heard::Kept | Heard::Unrouted | Heard::Stale => self.found.new += 1,
-            }
-        }
+        let unreadable = heard.iter().filter(|one| **one == Heard::Unreadable);
+        self.found.unreadable += u64::try_from(unreadable.count()).unwrap_or(0);
+        self.found.read += u64::try_from(heard.len()).unwrap_or(0);
         Ok(())
     }
-}
-
-/// Keeps a line that the notifier has told already.
-fn keep(tx: &mut Tx<'_>, line: &str, now_ms: i64) -> Result<Heard, StoreError> {
-    let line = record::unnumbered(line);
-    let Some(alert) = Alert::read(&line) else {
-        return Ok(Heard::Unreadable);
-    };
-    let is_news = alerts::keep(tx, &alert, &line, now_ms)?;
-    Ok(if is_news { Heard::Kept } else { Heard::Repeat })
 }
 
 fn taken(message: &BorrowedMessage<'_>) -> Read {

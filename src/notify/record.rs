@@ -4,7 +4,7 @@
 
 use crate::config::Notify;
 use crate::notify::pace;
-use crate::store::alerts::{self, Alert, Hold};
+use crate::store::alerts::{self, Alert, Hold, Shelf};
 use crate::store::{StoreError, Tx, waiting};
 use crate::stream::letters;
 
@@ -67,7 +67,7 @@ pub fn alert(
     let Some(alert) = Alert::read(&line) else {
         return Ok(Heard::Unreadable);
     };
-    if !alerts::keep(tx, &alert, &line, now.ms)? {
+    if !alerts::keep(tx, Shelf::Store, &alert, &line, now.ms)? {
         return Ok(Heard::Repeat);
     }
     if alert.is_closed() {
@@ -102,15 +102,28 @@ pub fn unnumbered(line: &str) -> String {
     String::from_utf8_lossy(&masked).into_owned()
 }
 
+/// Lays down a line of an alert for a rebuild: nobody is told.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn rebuilt(tx: &mut Tx<'_>, line: &str, now_ms: i64) -> Result<Heard, StoreError> {
+    let line = unnumbered(line);
+    let Some(alert) = Alert::read(&line) else {
+        return Ok(Heard::Unreadable);
+    };
+    let is_news = alerts::keep(tx, Shelf::Rebuilt, &alert, &line, now_ms)?;
+    Ok(if is_news { Heard::Kept } else { Heard::Repeat })
+}
+
 /// Takes in a line of a hold: it tells what was done, and nobody is told of it alone.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn hold(tx: &mut Tx<'_>, line: &str) -> Result<Heard, StoreError> {
+pub fn hold(tx: &mut Tx<'_>, shelf: Shelf, line: &str) -> Result<Heard, StoreError> {
     let line = unnumbered(line);
     let Some(hold) = Hold::read(&line) else {
         return Ok(Heard::Unreadable);
     };
-    let is_news = alerts::keep_hold(tx, &hold, &line)?;
+    let is_news = alerts::keep_hold(tx, shelf, &hold, &line)?;
     Ok(if is_news { Heard::Kept } else { Heard::Repeat })
 }

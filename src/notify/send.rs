@@ -91,6 +91,7 @@ impl Sender {
             return End::Sent;
         };
         let now_ms = now();
+        let asked_ms = now_ms + refusal.wait_ms.unwrap_or(0);
         let is_doubtful = match refusal.kind {
             Kind::Final => {
                 breaker.answered();
@@ -105,9 +106,10 @@ impl Sender {
                 refusal.kind == Kind::Doubtful
             }
         };
+        breaker.asked(asked_ms);
         match pace::again(&message.id, message.attempt, message.created_ms, now_ms) {
             Some(due_ms) => End::Later {
-                due_ms,
+                due_ms: due_ms.max(asked_ms),
                 said: refusal.said,
                 is_doubtful,
             },

@@ -119,18 +119,59 @@ pub(super) fn number(severity: Severity) -> Value {
     i64::from(severity.code()).into()
 }
 
+/// Keeps an alert's line in a table of alerts.
+macro_rules! keep_alert {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ", $table, " (id, first_at, at, seen, changed, status, severity, score, fed, pattern, cardholder,
+                 card, line)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             ON CONFLICT (id) DO UPDATE SET at = excluded.at, changed = excluded.changed, status = excluded.status,
+                 severity = excluded.severity, score = excluded.score, fed = excluded.fed, card = excluded.card,
+                 line = excluded.line
+             WHERE ", $table, ".status <> 'closed' AND (excluded.status = 'closed' OR excluded.fed > ", $table, ".fed)"
+        )
+    };
+}
+
+/// Keeps a hold's line in a table of holds.
+macro_rules! keep_hold {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ", $table, " (id, alert, at, state, step, cardholder, card, line)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (id) DO UPDATE SET at = excluded.at, state = excluded.state, step = excluded.step,
+                 line = excluded.line
+             WHERE excluded.step > ", $table, ".step"
+        )
+    };
+}
+
+/// Where lines are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// The tables that all read.
+    Store,
+    /// The tables of a rebuild: see `rebuilt.rs`.
+    Rebuilt,
+}
+
 /// Keeps an alert's line; false where it says nothing new.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn keep(tx: &mut Tx<'_>, alert: &Alert, line: &str, now_ms: i64) -> Result<bool, StoreError> {
+pub fn keep(
+    tx: &mut Tx<'_>,
+    shelf: Shelf,
+    alert: &Alert,
+    line: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
     let changed = tx.change(
-        "INSERT INTO alerts (id, first_at, at, seen, changed, status, severity, score, fed, pattern, cardholder, card, line)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-         ON CONFLICT (id) DO UPDATE SET at = excluded.at, changed = excluded.changed, status = excluded.status,
-             severity = excluded.severity, score = excluded.score, fed = excluded.fed, card = excluded.card,
-             line = excluded.line
-         WHERE alerts.status <> 'closed' AND (excluded.status = 'closed' OR excluded.fed > alerts.fed)",
+        match shelf {
+            Shelf::Store => keep_alert!("alerts"),
+            Shelf::Rebuilt => keep_alert!("rebuilt_alerts"),
+        },
         &[
             (&alert.id).into(),
             ms(&alert.at).into(),
@@ -154,13 +195,17 @@ pub fn keep(tx: &mut Tx<'_>, alert: &Alert, line: &str, now_ms: i64) -> Result<b
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn keep_hold(tx: &mut Tx<'_>, hold: &Hold, line: &str) -> Result<bool, StoreError> {
+pub fn keep_hold(
+    tx: &mut Tx<'_>,
+    shelf: Shelf,
+    hold: &Hold,
+    line: &str,
+) -> Result<bool, StoreError> {
     let changed = tx.change(
-        "INSERT INTO holds (id, alert, at, state, step, cardholder, card, line)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (id) DO UPDATE SET at = excluded.at, state = excluded.state, step = excluded.step,
-             line = excluded.line
-         WHERE excluded.step > holds.step",
+        match shelf {
+            Shelf::Store => keep_hold!("holds"),
+            Shelf::Rebuilt => keep_hold!("rebuilt_holds"),
+        },
         &[
             (&hold.id).into(),
             (&hold.alert).into(),

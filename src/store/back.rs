@@ -4,7 +4,10 @@
 //! the tables mean is deliberately not known here.
 
 use super::StoreError;
+use super::tls::Checked;
 use crate::config::Store as Place;
+use crate::trust;
+use postgres::config::SslMode;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, NoTls, Statement};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -19,6 +22,8 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(5);
 /// How long a connection to PostgreSQL may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// A server that acknowledges nothing for so long is gone.
+const SILENT: Duration = Duration::from_secs(10);
 /// Statements kept prepared; we have fewer.
 const PREPARED: usize = 128;
 
@@ -131,10 +136,14 @@ impl std::fmt::Debug for Back {
     }
 }
 
-fn failed(error: impl std::error::Error) -> StoreError {
-    // What PostgreSQL says stands in the cause.
+/// An error with its cause, where PostgreSQL's own words stand.
+fn spoken(error: &impl std::error::Error) -> String {
     let cause = error.source().map(|cause| format!(": {cause}"));
-    StoreError::Failed(format!("{error}{}", cause.unwrap_or_default()))
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
+fn failed(error: impl std::error::Error) -> StoreError {
+    StoreError::Failed(spoken(&error))
 }
 
 impl Back {
@@ -145,19 +154,35 @@ impl Back {
                 place: path.display().to_string(),
                 why,
             }),
-            Place::Postgres { url, password } => {
-                let why = |error: postgres::Error| StoreError::Open {
+            Place::Postgres {
+                url,
+                password,
+                tls,
+                ca_file,
+            } => {
+                let why = |why| StoreError::Open {
                     place: url.clone(),
-                    why: failed(error).to_string(),
+                    why,
                 };
-                let mut config: postgres::Config = url.parse().map_err(why)?;
-                config.connect_timeout(CONNECT).application_name("varsel");
+                let said = |error: postgres::Error| why(spoken(&error));
+                let mut config: postgres::Config = url.parse().map_err(said)?;
+                config.connect_timeout(CONNECT).tcp_user_timeout(SILENT);
+                config.keepalives_idle(SILENT).application_name("varsel");
                 if let Some(password) = password {
                     let password = password.read().map_err(StoreError::Password)?;
                     config.password(password.reveal());
                 }
-                let client = config.connect(NoTls).map_err(why)?;
-                Ok(Self::Postgres(Box::new(client), BTreeMap::new()))
+                let client = if *tls {
+                    let trusted = trust::client(ca_file.as_deref()).map_err(why)?;
+                    config.ssl_mode(SslMode::Require);
+                    config.connect(Checked::by(trusted))
+                } else {
+                    config.ssl_mode(SslMode::Disable).connect(NoTls)
+                };
+                Ok(Self::Postgres(
+                    Box::new(client.map_err(said)?),
+                    BTreeMap::new(),
+                ))
             }
         }
     }

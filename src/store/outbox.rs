@@ -211,7 +211,7 @@ pub struct Standing {
     pub queued: i64,
     /// Messages given up within the last day.
     pub failed: i64,
-    /// Episodes that a route is still to be told of.
+    /// Episodes that a route is to be told of by now.
     pub waiting: i64,
     /// What was said of the failure that is the newest.
     pub last_failure: Option<String>,
@@ -219,11 +219,12 @@ pub struct Standing {
     pub oldest_ms: Option<i64>,
 }
 
-/// How the outbox stands, with failures since a wall time.
+/// How the outbox stands now, with the failures of the last so many milliseconds.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn standing(tx: &mut Tx<'_>, since_ms: i64) -> Result<Standing, StoreError> {
+pub fn standing(tx: &mut Tx<'_>, now_ms: i64, last_ms: i64) -> Result<Standing, StoreError> {
+    let since_ms = now_ms - last_ms;
     let row = tx.row(
         "SELECT count(*), coalesce(min(created), 0) FROM outbox WHERE state IN ('queued', 'sending')",
         &[],
@@ -240,7 +241,10 @@ pub fn standing(tx: &mut Tx<'_>, since_ms: i64) -> Result<Standing, StoreError> 
     Ok(Standing {
         queued,
         failed: count,
-        waiting: tx.number("SELECT count(*) FROM waiting", &[])?,
+        waiting: tx.number(
+            "SELECT count(*) FROM waiting WHERE due <= $1",
+            &[now_ms.into()],
+        )?,
         last_failure: failed
             .first()
             .map(|row| format!("{}: {}", row.text(0), row.text(1))),
@@ -253,5 +257,8 @@ pub fn standing(tx: &mut Tx<'_>, since_ms: i64) -> Result<Standing, StoreError> 
 /// # Errors
 /// Where the store does not answer.
 pub fn forget(tx: &mut Tx<'_>, before_ms: i64) -> Result<u64, StoreError> {
-    tx.change("DELETE FROM outbox WHERE ended < $1", &[before_ms.into()])
+    tx.change(
+        "DELETE FROM outbox WHERE state IN ('sent', 'failed') AND ended < $1",
+        &[before_ms.into()],
+    )
 }

@@ -108,9 +108,9 @@ pub fn end(tx: &mut Tx<'_>, id: &str, now_ms: i64) -> Result<bool, StoreError> {
 /// Where the store does not answer.
 pub fn put_off(tx: &mut Tx<'_>, silence: &Silence, now_ms: i64) -> Result<u64, StoreError> {
     tx.change(
-        "UPDATE waiting SET due = $1, silence = $2 WHERE due <= $3 AND alert IN (
-             SELECT id FROM alerts WHERE ($4 = '' OR pattern = $4) AND ($5 = '' OR cardholder = $5)
-                 AND ($6 = '' OR card = $6) AND severity <= $7)",
+        "UPDATE waiting SET due = $1, silence = $2 WHERE due <= $3 AND EXISTS (
+             SELECT 1 FROM alerts WHERE alerts.id = waiting.alert AND ($4 = '' OR pattern = $4)
+                 AND ($5 = '' OR cardholder = $5) AND ($6 = '' OR card = $6) AND severity <= $7)",
         &[
             silence.ends_ms.into(),
             (&silence.id).into(),

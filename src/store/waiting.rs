@@ -1,4 +1,4 @@
-//! What each route has been told of an episode and what it is still to be told, and how fast it spends its messages.
+//! What each route has been told of an episode and what it is still to be told, and how many messages each receiver got.
 //!
 //! When something is due is decided by `notify`; here it is only kept.
 
@@ -102,15 +102,16 @@ pub fn over(tx: &mut Tx<'_>, alert: &str) -> Result<(), StoreError> {
     .map(drop)
 }
 
-/// How many episodes a route is to be told of by now.
+/// How many episodes a route is to be told of by now, and since when the first of them is due.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn count_due(tx: &mut Tx<'_>, route: &str, now_ms: i64) -> Result<i64, StoreError> {
-    tx.number(
-        "SELECT count(*) FROM waiting WHERE route = $1 AND due <= $2",
+pub fn count_due(tx: &mut Tx<'_>, route: &str, now_ms: i64) -> Result<(i64, i64), StoreError> {
+    let row = tx.row(
+        "SELECT count(*), min(due) FROM waiting WHERE route = $1 AND due <= $2",
         &[route.into(), now_ms.into()],
-    )
+    )?;
+    Ok(row.map_or((0, 0), |row| (row.int(0), row.int(1))))
 }
 
 /// When something is due next, whatever route.
@@ -223,23 +224,26 @@ pub fn remind(
     .map(drop)
 }
 
-/// How far a route has spent its messages: see `notify/pace.rs`; 0 where it never sent one.
+/// How far the messages to a receiver are spent: see `notify/pace.rs`; 0 where it never got one.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn spent(tx: &mut Tx<'_>, route: &str) -> Result<i64, StoreError> {
-    tx.number("SELECT spent FROM paces WHERE route = $1", &[route.into()])
+pub fn spent(tx: &mut Tx<'_>, receiver: &str) -> Result<i64, StoreError> {
+    tx.number(
+        "SELECT spent FROM paces WHERE receiver = $1",
+        &[receiver.into()],
+    )
 }
 
-/// Keeps how far a route has spent its messages.
+/// Keeps how far the messages to a receiver are spent.
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn spend(tx: &mut Tx<'_>, route: &str, spent_ms: i64) -> Result<(), StoreError> {
+pub fn spend(tx: &mut Tx<'_>, receiver: &str, spent_ms: i64) -> Result<(), StoreError> {
     tx.change(
-        "INSERT INTO paces (route, spent) VALUES ($1, $2)
-         ON CONFLICT (route) DO UPDATE SET spent = excluded.spent",
-        &[route.into(), spent_ms.into()],
+        "INSERT INTO paces (receiver, spent) VALUES ($1, $2)
+         ON CONFLICT (receiver) DO UPDATE SET spent = excluded.spent",
+        &[receiver.into(), spent_ms.into()],
     )
     .map(drop)
 }

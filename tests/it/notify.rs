@@ -3,6 +3,7 @@
 
 mod catcher;
 mod faults;
+mod guarded;
 mod hooks;
 mod live;
 mod mails;
@@ -11,6 +12,7 @@ mod stores;
 use catcher::{Catcher, Taken};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use varsel::config::{Config, Mail, Notify, Route, Security, Store as Place};
@@ -20,6 +22,7 @@ use varsel::mail::server::{Kind, Refusal, Server};
 use varsel::notify::plan;
 use varsel::notify::record::{self, Heard, Now};
 use varsel::notify::send::{Sender, Step};
+use varsel::store::alerts::Shelf;
 use varsel::store::outbox::{self, Channel, Message};
 use varsel::store::{Store, StoreError, lease};
 
@@ -81,6 +84,8 @@ fn schema_of(url: &str, dir: &Path) -> Place {
     Place::Postgres {
         url: format!("{url}?options=-c%20search_path%3D{name}"),
         password: None,
+        tls: false,
+        ca_file: None,
     }
 }
 
@@ -135,7 +140,7 @@ impl Desk {
                 .fixed_offset()
         });
         Self {
-            server: Server::new(notify.mail.as_ref().unwrap()).unwrap(),
+            server: Server::new(notify.mail.as_ref().unwrap(), &Arc::default()).unwrap(),
             sender: Sender::new(Channel::Mail, HOLDER),
             press: press.unwrap(),
             notify,
@@ -156,7 +161,7 @@ impl Desk {
     pub fn die(&mut self) {
         self.store = Store::open(&self.place).unwrap();
         self.sender = Sender::new(Channel::Mail, HOLDER);
-        self.server = Server::new(self.notify.mail.as_ref().unwrap()).unwrap();
+        self.server = Server::new(self.notify.mail.as_ref().unwrap(), &Arc::default()).unwrap();
         let now_ms = self.now_ms.get();
         let recovered = self.store.commit(|tx| outbox::recover(tx, now_ms));
         recovered.unwrap();
@@ -179,7 +184,8 @@ impl Desk {
     }
 
     pub fn hear_hold(&mut self, line: &str) -> Heard {
-        self.store.commit(|tx| record::hold(tx, line)).unwrap()
+        let held = self.store.commit(|tx| record::hold(tx, Shelf::Store, line));
+        held.unwrap()
     }
 
     pub fn plan(&mut self) -> u64 {
@@ -219,12 +225,29 @@ impl Desk {
         }
     }
 
+    /// Does something to the store behind our back.
+    pub fn spoil(&self, sql: &str) {
+        match &self.place {
+            Place::File(path) => {
+                let store = rusqlite::Connection::open(path).unwrap();
+                store.execute_batch(sql).unwrap();
+            }
+            Place::Postgres { url, .. } => {
+                let mut store = postgres::Client::connect(url, postgres::NoTls).unwrap();
+                store.batch_execute(sql).unwrap();
+            }
+        }
+    }
+
     pub fn taken(&self) -> Vec<Taken> {
         self.catcher.taken()
     }
 
     pub fn standing(&mut self) -> outbox::Standing {
-        self.store.commit(|tx| outbox::standing(tx, 0)).unwrap()
+        let now_ms = self.now_ms.get();
+        self.store
+            .commit(|tx| outbox::standing(tx, now_ms, now_ms))
+            .unwrap()
     }
 }
 
@@ -234,9 +257,5 @@ pub fn deliver(server: &mut Server, message: &Message) -> Result<(), Refusal> {
     let to = message.target.parse().unwrap();
     let from = &server.mail().from;
     let letter = letter::write(from, &to, &message.id, &text, message.created_ms);
-    let said = |said| Refusal {
-        said,
-        kind: Kind::Final,
-    };
-    server.send(&letter.map_err(said)?)
+    server.send(&letter.map_err(|said| Refusal::of(Kind::Final, said))?)
 }

@@ -41,6 +41,7 @@ CREATE TABLE told (
     severity BIGINT NOT NULL,
     PRIMARY KEY (route, alert)
 );
+CREATE INDEX told_by_last ON told (route, last);
 
 -- What a route is still to be told of an episode.
 CREATE TABLE waiting (
@@ -55,8 +56,8 @@ CREATE INDEX waiting_by_route ON waiting (route, due);
 CREATE INDEX waiting_by_due ON waiting (due);
 CREATE INDEX waiting_by_alert ON waiting (alert);
 
--- How far a route has spent its messages: see `notify/pace.rs`.
-CREATE TABLE paces (route TEXT PRIMARY KEY, spent BIGINT NOT NULL);
+-- How far the messages to an address or a webhook are spent: see `notify/pace.rs`.
+CREATE TABLE paces (receiver TEXT PRIMARY KEY, spent BIGINT NOT NULL);
 
 -- Messages, one row for each receiver.
 CREATE TABLE outbox (
@@ -76,6 +77,7 @@ CREATE TABLE outbox (
     ended BIGINT
 );
 CREATE INDEX outbox_by_due ON outbox (channel, state, due);
+CREATE INDEX outbox_by_end ON outbox (state, ended);
 
 -- Each attempt at sending one.
 CREATE TABLE deliveries (

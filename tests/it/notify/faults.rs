@@ -4,6 +4,8 @@
 use super::catcher::Fault;
 use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use varsel::clock::Stopwatch;
 use varsel::store::outbox::End;
 
 /// The ends of the attempts at one mail whose server fails so, each attempt when it is due.
@@ -89,6 +91,33 @@ fn a_slow_server_gets_its_mail_and_one_that_is_too_slow_does_not_hold_us_up() {
     );
     assert_eq!(too_slow.last(), Some(&End::Sent));
     assert!((1..=2).contains(&desk.taken().len()));
+}
+
+#[test]
+fn a_server_that_says_nothing_does_not_keep_a_process_from_its_end() {
+    let mut desk = Desk::new();
+    let mail = desk.notify.mail.as_mut().unwrap();
+    mail.timeout = Duration::from_secs(600);
+    let (stop, watch) = (Arc::new(AtomicBool::new(false)), Stopwatch::start());
+    let mut server = Server::new(mail, &stop).unwrap();
+    desk.catcher.faults(&[Fault::Stall]);
+    desk.hear(&line(1, "open", "high", 1));
+    desk.wait(2_000);
+    desk.plan();
+    let (sender, store, now_ms) = (&mut desk.sender, &mut desk.store, &desk.now_ms);
+    let step = sender.step(store, &|| now_ms.get(), &mut |message| {
+        stop.store(true, Ordering::Relaxed);
+        deliver(&mut server, message)
+    });
+    assert!(watch.elapsed() < Duration::from_secs(10));
+    // It may have been taken: who comes next sends it again, under its id.
+    assert!(
+        matches!(&step, Ok(Step::Ended(_, End::Later { said, is_doubtful: true, .. })) if said.contains("ended")),
+        "{step:?}"
+    );
+    desk.die();
+    desk.run(10);
+    assert_eq!(desk.taken().len(), 1);
 }
 
 #[test]

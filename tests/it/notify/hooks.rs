@@ -1,13 +1,16 @@
 //! Webhooks against a receiver that is real and fails for real.
 
 use super::*;
+use crate::papers::{self, Authority};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, sync_channel};
 use varsel::config::{Secret, Webhook};
+use varsel::http;
 use varsel::notify::hook::{Caller, sign};
 use varsel::store::outbox::End;
+use varsel::telemetry::Metrics;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -27,7 +30,8 @@ impl Call {
     }
 }
 
-/// A receiver that answers with these in turn, then with 204; an empty answer closes the connection.
+/// A receiver that answers with these in turn, then with 204; an empty answer closes the connection, and `…` sends the
+/// head of one forever, a byte at a time.
 fn receiver(answers: &[&str]) -> (u16, Receiver<Call>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -57,7 +61,13 @@ fn receiver(answers: &[&str]) -> (u16, Receiver<Call>) {
             let answer = answers
                 .next()
                 .unwrap_or_else(|| "204 No Content".to_owned());
-            if !answer.is_empty() {
+            if answer == "…" {
+                stream.set_nodelay(true).unwrap();
+                // Until the client has had enough.
+                while stream.write_all(b"x").is_ok() {
+                    std::thread::yield_now();
+                }
+            } else if !answer.is_empty() {
                 let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n");
                 stream.write_all(answer.as_bytes()).unwrap();
             }
@@ -68,6 +78,11 @@ fn receiver(answers: &[&str]) -> (u16, Receiver<Call>) {
 
 /// A desk whose one route goes to a webhook.
 fn desk_to(port: u16, is_allowed: bool) -> (Desk, Caller) {
+    desk_with(&format!("http://127.0.0.1:{port}/in?x=1"), "", is_allowed)
+}
+
+/// So, with more settings of the webhook.
+fn desk_with(url: &str, more: &str, is_allowed: bool) -> (Desk, Caller) {
     let mut desk = Desk::with(|route| {
         route.mail.clear();
         route.webhooks = vec!["soc".to_owned()];
@@ -76,7 +91,7 @@ fn desk_to(port: u16, is_allowed: bool) -> (Desk, Caller) {
     std::fs::write(&file, KEY).unwrap();
     let text = format!(
         "[kafka]\nbootstrap = \"b:1\"\n[notify]\nprivate_hosts = [\"127.0.0.1\"]\n[[webhook]]\nname = \"soc\"\n\
-         url = \"http://127.0.0.1:{port}/in?x=1\"\nsecret_file = \"{}\"\n",
+         url = \"{url}\"\nsecret_file = \"{}\"\n{more}\n",
         file.display()
     );
     let notify = Config::parse("varsel.toml", &text).unwrap().notify;
@@ -85,7 +100,7 @@ fn desk_to(port: u16, is_allowed: bool) -> (Desk, Caller) {
         desk.notify.private_hosts = notify.private_hosts;
     }
     desk.sender = Sender::new(Channel::Webhook, HOLDER);
-    let caller = Caller::new(&desk.notify).unwrap();
+    let caller = Caller::new(&desk.notify, &Arc::default()).unwrap();
     (desk, caller)
 }
 
@@ -183,6 +198,111 @@ fn a_connection_that_is_closed_without_an_answer_has_an_end_that_nobody_knows() 
 }
 
 #[test]
+fn a_receiver_that_asks_for_time_gets_it_and_is_not_asked_for_another_message_meanwhile() {
+    for (said, wait_ms) in [
+        ("429 Later\r\nretry-after: 600", 600_000),
+        ("503 Later\r\nretry-after: 600", 600_000),
+        // Half an hour after the desk's time.
+        (
+            "503 Later\r\nretry-after: Mon, 05 Jan 2026 12:30:02 GMT",
+            1_800_000,
+        ),
+        ("503 Later\r\nretry-after: 999999", 3_600_000),
+    ] {
+        let (port, calls) = receiver(&[said]);
+        let (mut desk, caller) = desk_to(port, true);
+        for id in [1, 2] {
+            desk.hear(&line(id, "open", "high", 1));
+        }
+        desk.wait(2_000);
+        desk.plan();
+        let until_ms = desk.now_ms.get() + wait_ms;
+        let Step::Ended(_, End::Later { due_ms, .. }) = call(&mut desk, &caller) else {
+            panic!("{said}");
+        };
+        assert!(due_ms >= until_ms, "{said}: {due_ms} before {until_ms}");
+        let rests = call(&mut desk, &caller);
+        assert!(
+            matches!(rests, Step::Ended(_, End::Rests { due_ms }) if due_ms == until_ms),
+            "{said}: {rests:?}"
+        );
+        desk.wait(wait_ms + 1);
+        while call(&mut desk, &caller) != Step::Idle {}
+        assert_eq!(calls.try_iter().count(), 3, "{said}");
+    }
+}
+
+#[test]
+fn a_receiver_that_answers_forever_holds_nobody_up() {
+    let (port, calls) = receiver(&["…"]);
+    let url = format!("http://127.0.0.1:{port}/");
+    let (mut desk, caller) = desk_with(&url, "timeout = \"1s\"", true);
+    let told = ends(&mut desk, &caller);
+    assert!(
+        matches!(
+            &told[0],
+            End::Later {
+                is_doubtful: true,
+                ..
+            }
+        ),
+        "{told:?}"
+    );
+    assert_eq!(told.last(), Some(&End::Sent));
+    assert_eq!(calls.try_iter().count(), 2);
+}
+
+#[test]
+fn a_receiver_by_tls_is_called_where_its_authority_is_trusted_and_else_told_nothing() {
+    let bank = Authority::new("bank");
+    let dir = tempfile::tempdir().unwrap();
+    bank.paper("soc").put(dir.path());
+    let files = papers::files(dir.path(), Some(&bank), None);
+    let (heard, calls) = sync_channel(10);
+    let router = axum::Router::new().route(
+        "/in",
+        axum::routing::post(async move |body: String| heard.send(body).unwrap()),
+    );
+    let metrics = Arc::new(Metrics::new());
+    let port = http::Port {
+        router,
+        limits: http::Limits::default(),
+        speaks: http::Speaks::Http,
+        tls: Some(Arc::new(http::Tls::open(files, &metrics).unwrap())),
+        metrics,
+    };
+    let server = http::serve("127.0.0.1:0".parse().unwrap(), port).unwrap();
+    let url = format!("https://127.0.0.1:{}/in", server.address().port());
+    for (authority, is_trusted) in [(Authority::new("strange"), false), (bank, true)] {
+        let ca_file = dir.path().join("trusted.pem");
+        std::fs::write(&ca_file, authority.pem()).unwrap();
+        let more = format!("ca_file = \"{}\"", ca_file.display());
+        let (mut desk, caller) = desk_with(&url, &more, true);
+        desk.hear(&line(1, "open", "high", 1));
+        desk.wait(2_000);
+        desk.plan();
+        let step = call(&mut desk, &caller);
+        if is_trusted {
+            assert!(matches!(step, Step::Ended(_, End::Sent)), "{step:?}");
+            assert!(
+                calls
+                    .recv()
+                    .unwrap()
+                    .contains("over-balance-transfer-attempts")
+            );
+        } else {
+            let is_told = |said: &str| said.contains("certificate");
+            assert!(
+                matches!(&step, Step::Ended(_, End::Later { said, .. }) if is_told(said)),
+                "{step:?}"
+            );
+            assert!(calls.try_recv().is_err());
+        }
+    }
+    server.stop();
+}
+
+#[test]
 fn no_redirect_is_followed() {
     let (elsewhere, others) = receiver(&[]);
     let answer = format!("307 Go\r\nlocation: http://127.0.0.1:{elsewhere}/");
@@ -224,7 +344,7 @@ fn a_receiver_that_is_not_there_rests_and_another_is_not_kept_waiting() {
     drop(listener);
     desk.notify.webhooks.push(gone);
     desk.notify.routes[0].webhooks.push("gone".to_owned());
-    let caller = Caller::new(&desk.notify).unwrap();
+    let caller = Caller::new(&desk.notify, &Arc::default()).unwrap();
     let mut rests = 0;
     for id in 0..8 {
         desk.hear(&line(id, "open", "high", 1));

@@ -7,6 +7,15 @@ use varsel::config::Role;
 use varsel::notify::rebuild::rebuild;
 use varsel::store::alerts;
 
+/// Every column of both tables that the topics speak of.
+fn rows(store: &rusqlite::Connection) -> Vec<String> {
+    let sql = "SELECT concat_ws('|', id, first_at, at, status, severity, score, fed, pattern, cardholder, card, line) FROM alerts
+               UNION ALL SELECT concat_ws('|', id, alert, at, state, step, cardholder, card, line) FROM holds ORDER BY 1";
+    let mut statement = store.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
 #[test]
 fn no_loss_every_alert_of_the_recorded_cases_is_mailed_once_and_the_store_is_what_the_topics_say() {
     let catcher = Catcher::start();
@@ -54,17 +63,31 @@ fn no_loss_every_alert_of_the_recorded_cases_is_mailed_once_and_the_store_is_wha
     // What is lost comes back from the topics, and nobody is told again.
     let before = store.commit(alerts::lines).unwrap();
     let damage = rusqlite::Connection::open(dir.path().join("varsel.db")).unwrap();
+    let whole = rows(&damage);
     damage
-        .execute_batch("DELETE FROM holds; DELETE FROM alerts")
+        .execute_batch(
+            "DELETE FROM holds WHERE id LIKE '%0' OR id LIKE '%7';
+             UPDATE holds SET state = 'released', step = 3, line = '{}';
+             DELETE FROM alerts WHERE rowid = 1;
+             UPDATE alerts SET status = 'closed', severity = 1, line = 'x' WHERE rowid = 2;
+             UPDATE alerts SET fed = 1000000, score = 0 WHERE rowid = 3;
+             UPDATE alerts SET cardholder = 'p', first_at = at + 1 WHERE rowid > 3;",
+        )
         .unwrap();
     let found = rebuild(&bank.config).unwrap();
+    assert_eq!(found.mended, u64::try_from(alerts + holds).unwrap());
     assert_eq!(
         (found.alerts, found.holds, found.unreadable),
         (alerts, holds, 0)
     );
     assert_eq!(store.commit(alerts::lines).unwrap(), before);
+    assert_eq!(rows(&damage), whole);
+    assert_eq!(rebuild(&bank.config).unwrap().mended, 0);
     assert_eq!(
-        store.commit(|tx| outbox::standing(tx, 0)).unwrap().waiting,
+        store
+            .commit(|tx| outbox::standing(tx, i64::MAX, 0))
+            .unwrap()
+            .waiting,
         0
     );
 }

@@ -147,6 +147,37 @@ fn ten_thousand_alerts_in_a_minute_are_at_most_twenty_mails_and_none_is_lost_fro
 }
 
 #[test]
+fn an_address_of_many_routes_gets_no_more_mails_in_a_flood_than_one_of_one_and_each_route_has_its_turn()
+ {
+    let mut desk = Desk::new();
+    let others = ["Fraud@Bank.Example", "other@bank.example"].map(|one| one.parse().unwrap());
+    for name in ["night", "day", "boss"] {
+        let mut route = Route::new(name, others.to_vec());
+        route.repeat_interval = Duration::ZERO;
+        desk.notify.routes.push(route);
+    }
+    for second in 0..60 {
+        for id in 0..50 {
+            desk.hear(&line(second * 50 + id, "open", "high", 1));
+        }
+        desk.run(1);
+    }
+    let of = |desk: &Desk, address: &str| {
+        let taken = desk.taken().into_iter();
+        taken
+            .filter(|mail| mail.to.eq_ignore_ascii_case(address))
+            .count()
+    };
+    for address in ["fraud@bank.example", "other@bank.example"] {
+        let mails = of(&desk, address);
+        assert!((2..=20).contains(&mails), "{mails} to {address}");
+    }
+    desk.run(600);
+    assert!(of(&desk, "fraud@bank.example") <= 20);
+    assert_eq!(desk.standing().waiting, 0, "no route is left out");
+}
+
+#[test]
 fn a_digest_is_one_mail_an_hour_for_all() {
     let mut desk = Desk::with(|route| route.digest = Duration::from_secs(3_600));
     for id in 0..200 {

@@ -1,7 +1,7 @@
 //! The store itself: schema, transactions, what a second process sees.
 
 use super::*;
-use varsel::store::{alerts, offsets};
+use varsel::store::{alerts, offsets, rebuilt};
 
 #[test]
 fn a_store_of_a_newer_program_is_refused_plainly() {
@@ -97,4 +97,47 @@ fn one_lease_is_held_by_one_until_it_ends_or_is_given_back() {
         store.commit(|tx| lease::hold(tx, HOLDER)),
         Err(StoreError::NotLeading)
     ));
+}
+
+#[test]
+fn a_rebuild_puts_right_what_is_missing_or_wrong_and_leaves_what_no_topic_speaks_of() {
+    let mut desk = Desk::new();
+    let told: Vec<String> = (0..9).map(|id| line(id, "updated", "high", 3)).collect();
+    for id in 0..9 {
+        desk.hear(&line(id, "open", "low", 1));
+        desk.hear(&told[usize::try_from(id).unwrap()]);
+        desk.hear_hold(&hold(id, "delivered"));
+    }
+    let whole = desk.store.commit(alerts::lines).unwrap();
+    desk.spoil(
+        "UPDATE alerts SET line = 'x', status = 'closed' WHERE cardholder = 'p-1';
+         UPDATE alerts SET fed = 99 WHERE cardholder = 'p-2';
+         UPDATE holds SET step = 3, state = 'released', line = 'x' WHERE cardholder = 'p-3';
+         DELETE FROM alerts WHERE cardholder = 'p-4';
+         DELETE FROM holds WHERE cardholder = 'p-5';",
+    );
+    // Of the last episode the topics say nothing any more.
+    let rebuild = |desk: &mut Desk| {
+        let mut store = Store::open(&desk.place).unwrap();
+        store.commit(rebuilt::begin).unwrap();
+        let laid = store.commit(|tx| {
+            for id in 0..8 {
+                record::rebuilt(tx, &line(id, "open", "low", 1), START_MS)?;
+                record::rebuilt(tx, &told[usize::try_from(id).unwrap()], START_MS)?;
+                record::hold(tx, Shelf::Rebuilt, &hold(id, "requested"))?;
+                record::hold(tx, Shelf::Rebuilt, &hold(id, "delivered"))?;
+            }
+            Ok(())
+        });
+        laid.unwrap();
+        store.commit(rebuilt::end).unwrap()
+    };
+    let mended = rebuild(&mut desk);
+    assert_eq!((mended.alerts, mended.holds), (3, 2));
+    assert_eq!(desk.store.commit(alerts::lines).unwrap(), whole);
+    let again = rebuild(&mut desk);
+    assert_eq!((again.alerts, again.holds), (0, 0));
+    let id = format!("{:032x}", 1);
+    let story = desk.store.commit(|tx| alerts::story(tx, &id)).unwrap();
+    assert_eq!(story.unwrap().holds.len(), 1);
 }
