@@ -4,7 +4,7 @@
 //! The embedded broker proves nothing about durability: crashes, outages and moves of partitions are
 //! for `tests/kafka/run`, against a real one.
 
-mod ask;
+pub mod ask;
 
 use crate::generate::town;
 use rdkafka::message::{Headers, Message};
@@ -112,6 +112,23 @@ impl Bank {
             };
             self.sender.send(parcel, &ticket).unwrap();
             self.sent += 1;
+        }
+        ticket.settle();
+        assert!(self.sender.wait(&ticket, PATIENCE).unwrap());
+    }
+
+    /// Puts lines into a topic of the monitor's own.
+    pub fn put(&self, topic: &str, lines: &[impl AsRef<[u8]>]) {
+        let ticket = Ticket::open();
+        for line in lines {
+            let parcel = Parcel {
+                topic,
+                partition: Some(0),
+                key: b"",
+                value: line.as_ref(),
+                headers: None,
+            };
+            self.sender.send(parcel, &ticket).unwrap();
         }
         ticket.settle();
         assert!(self.sender.wait(&ticket, PATIENCE).unwrap());

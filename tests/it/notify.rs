@@ -3,6 +3,7 @@
 
 mod catcher;
 mod faults;
+mod full;
 mod guarded;
 mod hooks;
 mod live;
