@@ -121,9 +121,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     if has(Role::Api) {
         threads.push(crew.ledger(ledger)?);
     }
-    if has(Role::Notify) {
-        threads.push(crew.notify()?);
-    }
+    threads.extend(crew.notify()?);
     parts.readiness.met("started");
     let watch = Watch {
         config: &config,
@@ -339,7 +337,11 @@ impl Crew<'_> {
         })
     }
 
-    fn notify(&self) -> Result<JoinHandle<()>, StreamError> {
+    /// Where it has the role.
+    fn notify(&self) -> Result<Option<JoinHandle<()>>, StreamError> {
+        if !self.config.run.roles.contains(&Role::Notify) {
+            return Ok(None);
+        }
         let needs = notify::Needs {
             config: Arc::clone(self.config),
             metrics: Arc::clone(self.parts.0),
@@ -347,7 +349,7 @@ impl Crew<'_> {
             stop: Arc::clone(self.stop),
         };
         needs.readiness.unmet("notify", "the store is being opened");
-        spawn("notify", self.ended.clone(), move || notify::run(&needs))
+        spawn("notify", self.ended.clone(), move || notify::run(&needs)).map(Some)
     }
 }
 

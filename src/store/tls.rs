@@ -1,4 +1,5 @@
-//! The way to PostgreSQL by TLS: what its client asks of rustls, and nothing else.
+//! The way to PostgreSQL by TLS: what its client asks of rustls, and nothing else. Whom to trust stands in `trust.rs`,
+//! whether TLS is wanted in the configuration.
 
 use postgres::Socket;
 use postgres::tls::{self, ChannelBinding, MakeTlsConnect, TlsConnect};

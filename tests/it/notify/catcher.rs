@@ -225,7 +225,13 @@ impl Inside {
                     talk.say(match talk.fault {
                         Fault::Later => "450 4.2.0 greylisted",
                         Fault::Never => "550 5.1.1 no such person",
-                        _ => "250 ok",
+                        Fault::None
+                        | Fault::Busy
+                        | Fault::NoContent
+                        | Fault::Stall
+                        | Fault::Cut
+                        | Fault::Lost
+                        | Fault::Slow(_) => "250 ok",
                     })?;
                 }
                 ("DATA", _) => {
@@ -254,7 +260,13 @@ impl Inside {
                 talk.lines.read_to_end(&mut Vec::new())?;
                 return Ok(false);
             }
-            _ => {
+            Fault::None
+            | Fault::Busy
+            | Fault::Later
+            | Fault::Never
+            | Fault::Cut
+            | Fault::Lost
+            | Fault::Slow(_) => {
                 let (to, user) = (to.to_owned(), talk.user.clone());
                 self.taken.lock().unwrap().push(Taken { to, data, user });
                 self.changed.notify_all();

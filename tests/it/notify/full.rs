@@ -1,4 +1,5 @@
-//! A disk that is full: told in `/readyz`, and nothing is lost once there is room again.
+//! A disk that is full: told in `/readyz`, and nothing is lost once there is room again. The disk is a bound on the size
+//! of the files of a process of our own, so that no test needs a file system to fill.
 
 use super::*;
 use crate::live::Bank;

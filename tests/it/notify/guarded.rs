@@ -1,4 +1,5 @@
-//! Servers that ask for TLS and a password: what is sent to whom, and what is not even begun.
+//! Servers that ask for TLS and a password: what is sent to whom, and what is not even begun. How they fail otherwise
+//! stands in `faults.rs`.
 
 use super::catcher::LOGIN;
 use super::*;
