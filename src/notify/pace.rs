@@ -81,15 +81,12 @@ pub enum Flush {
 /// What a route does with so many episodes that are due. The messages to a receiver are a bucket of `burst` that fills
 /// by one each `group_interval`; `spent_ms` is when that of the route's most told receiver would be full again.
 pub fn flush(route: &Route, now_ms: i64, due: i64, spent_ms: i64) -> Flush {
-    if !route.digest.is_zero() {
-        return Flush::Together;
-    }
     let (each, burst) = (ms(route.group_interval).max(1), i64::from(route.burst));
     let owed = (spent_ms - now_ms).max(0);
     let free = burst - (owed + each - 1) / each;
     if free < 1 {
         Flush::NotBefore(spent_ms - (burst - 1) * each)
-    } else if due <= free {
+    } else if route.digest.is_zero() && due <= free {
         Flush::Apart
     } else {
         Flush::Together

@@ -12,7 +12,7 @@ use crate::notify::pace::{self, Flush};
 use crate::notify::record;
 use crate::store::alerts::{self, Story};
 use crate::store::outbox::{self, Channel, Message};
-use crate::store::waiting::{self, Due};
+use crate::store::waiting::{self, Due, Why};
 use crate::store::{StoreError, Tx, silences};
 
 /// Episodes that one mail lists; the rest are counted.
@@ -112,12 +112,12 @@ impl Desk<'_> {
             };
             let text = self.press.case(&case);
             for address in &self.route.mail {
-                let first = self.id(Channel::Mail, address.as_ref(), &due.alert, 0);
-                let follows = (due.times > 0).then_some(first);
-                let body = text.to_body(follows.as_deref());
-                let id = self.id(Channel::Mail, address.as_ref(), &due.alert, due.times);
+                let address: &str = address.as_ref();
+                let first = outbox::first(tx, Channel::Mail, address, &due.alert)?;
+                let body = text.to_body(first.as_deref());
+                let id = id_of_mail(address, &due, &story);
                 let about = (Some(due.alert.clone()), 1);
-                self.put(tx, Channel::Mail, address.as_ref(), id, about, body)?;
+                self.put(tx, Channel::Mail, address, id, about, body)?;
             }
             let body = hook::case(&case, self.notify, self.route, self.now_ms);
             for name in &self.route.webhooks {
@@ -228,6 +228,18 @@ impl Desk<'_> {
         self.queued += 1;
         outbox::put(tx, channel, &message)
     }
+}
+
+/// The id of a mail about an episode: of the same news it is the same, by whatever route it comes to an address.
+fn id_of_mail(address: &str, due: &Due, story: &Story) -> String {
+    let news = if due.why == Why::Reminder.word() {
+        format!("{} {}", due.why, due.times)
+    } else {
+        story.line.clone()
+    };
+    let cause = format!("{}\n{news}", due.alert);
+    let whom = address.to_lowercase();
+    EffectId::derive(&whom, "message", Channel::Mail.word(), &cause, 0).to_string()
 }
 
 /// How many of each severity, the worst first.

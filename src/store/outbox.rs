@@ -95,6 +95,23 @@ pub fn put(tx: &mut Tx<'_>, channel: Channel, message: &Message) -> Result<(), S
     .map(drop)
 }
 
+/// The id of the first message to a receiver about an episode.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn first(
+    tx: &mut Tx<'_>,
+    channel: Channel,
+    target: &str,
+    alert: &str,
+) -> Result<Option<String>, StoreError> {
+    let row = tx.row(
+        "SELECT id FROM outbox WHERE alert = $1 AND target = $2 AND channel = $3 ORDER BY created, id LIMIT 1",
+        &[alert.into(), target.into(), channel.word().into()],
+    )?;
+    Ok(row.map(|row| row.text(0).to_owned()))
+}
+
 /// Takes the message that is due for longest, and marks it as being sent.
 ///
 /// # Errors

@@ -78,6 +78,7 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_by_due ON outbox (channel, state, due);
 CREATE INDEX outbox_by_end ON outbox (state, ended);
+CREATE INDEX outbox_by_alert ON outbox (alert, target);
 
 -- Each attempt at sending one.
 CREATE TABLE deliveries (

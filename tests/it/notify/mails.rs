@@ -178,6 +178,29 @@ fn an_address_of_many_routes_gets_no_more_mails_in_a_flood_than_one_of_one_and_e
 }
 
 #[test]
+fn an_address_that_two_routes_tell_the_same_hears_it_once_and_what_is_new_again() {
+    let mut desk = Desk::new();
+    let mut worst = Route::new("worst", vec!["fraud@bank.example".parse().unwrap()]);
+    worst.severities = vec![Severity::High, Severity::Critical];
+    worst.repeat_interval = Duration::ZERO;
+    desk.notify.routes.push(worst);
+    desk.hear(&line(1, "open", "medium", 1));
+    desk.run(5);
+    assert_eq!(desk.taken().len(), 1, "one route takes it");
+    desk.hear(&line(1, "updated", "high", 2));
+    desk.run(5);
+    let taken = desk.taken();
+    assert_eq!(taken.len(), 2, "two take it");
+    assert_eq!(
+        taken[1].header("In-Reply-To"),
+        taken[0].header("Message-ID")
+    );
+    desk.hear(&line(1, "updated", "critical", 3));
+    desk.run(700);
+    assert_eq!(desk.taken().len(), 3);
+}
+
+#[test]
 fn a_digest_is_one_mail_an_hour_for_all() {
     let mut desk = Desk::with(|route| route.digest = Duration::from_secs(3_600));
     for id in 0..200 {
