@@ -142,7 +142,8 @@ macro_rules! keep_hold {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (id) DO UPDATE SET at = excluded.at, state = excluded.state, step = excluded.step,
                  line = excluded.line
-             WHERE excluded.step > ", $table, ".step"
+             WHERE excluded.step > ", $table, ".step
+                 OR (excluded.step = ", $table, ".step AND excluded.at > ", $table, ".at)"
         )
     };
 }

@@ -90,6 +90,28 @@ fn schema_of(url: &str, dir: &Path) -> Place {
     }
 }
 
+/// A store of its own: on the PostgreSQL that `VARSEL_TEST_POSTGRES` names, or in a file.
+pub fn place_in(dir: &TempDir) -> Place {
+    match std::env::var("VARSEL_TEST_POSTGRES") {
+        Ok(url) => schema_of(&url, dir.path()),
+        Err(_) => Place::File(file_in(dir)),
+    }
+}
+
+/// Does something to a store behind its back.
+pub fn spoil(place: &Place, sql: &str) {
+    match place {
+        Place::File(path) => {
+            let store = rusqlite::Connection::open(path).unwrap();
+            store.execute_batch(sql).unwrap();
+        }
+        Place::Postgres { url, .. } => {
+            let mut store = postgres::Client::connect(url, postgres::NoTls).unwrap();
+            store.batch_execute(sql).unwrap();
+        }
+    }
+}
+
 /// A notifier without a broker, whose time is what the test says.
 pub struct Desk {
     pub notify: Notify,
@@ -111,10 +133,7 @@ impl Desk {
     /// With one route to one address, changed; on the PostgreSQL that `VARSEL_TEST_POSTGRES` names, or in a file.
     pub fn with(change: impl FnOnce(&mut Route)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let place = match std::env::var("VARSEL_TEST_POSTGRES") {
-            Ok(url) => schema_of(&url, dir.path()),
-            Err(_) => Place::File(file_in(&dir)),
-        };
+        let place = place_in(&dir);
         Self::at(place, dir, change)
     }
 
@@ -223,20 +242,6 @@ impl Desk {
             self.wait(step * 1_000);
             self.plan();
             self.send();
-        }
-    }
-
-    /// Does something to the store behind our back.
-    pub fn spoil(&self, sql: &str) {
-        match &self.place {
-            Place::File(path) => {
-                let store = rusqlite::Connection::open(path).unwrap();
-                store.execute_batch(sql).unwrap();
-            }
-            Place::Postgres { url, .. } => {
-                let mut store = postgres::Client::connect(url, postgres::NoTls).unwrap();
-                store.batch_execute(sql).unwrap();
-            }
         }
     }
 

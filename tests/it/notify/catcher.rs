@@ -160,6 +160,11 @@ impl Catcher {
         *self.inside.faults.lock().unwrap() = faults.iter().copied().collect();
     }
 
+    /// Whether some of them are still to come.
+    pub fn has_faults_left(&self) -> bool {
+        !self.inside.faults.lock().unwrap().is_empty()
+    }
+
     pub fn taken(&self) -> Vec<Taken> {
         self.inside.taken.lock().unwrap().clone()
     }

@@ -110,7 +110,8 @@ fn a_rebuild_puts_right_what_is_missing_or_wrong_and_leaves_what_no_topic_speaks
         desk.hear_hold(&hold(id, "delivered"));
     }
     let whole = desk.store.commit(alerts::lines).unwrap();
-    desk.spoil(
+    spoil(
+        &desk.place,
         "UPDATE alerts SET line = 'x', status = 'closed' WHERE cardholder = 'p-1';
          UPDATE alerts SET fed = 99 WHERE cardholder = 'p-2';
          UPDATE holds SET step = 3, state = 'released', line = 'x' WHERE cardholder = 'p-3';
