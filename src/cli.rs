@@ -6,7 +6,9 @@
 pub mod explain;
 pub mod live;
 pub mod rules;
+pub mod silences;
 pub mod simulate;
+pub mod store;
 
 use crate::app;
 use clap::{Args, Parser, Subcommand};
@@ -36,6 +38,12 @@ pub enum Command {
     /// Refused records: show them, or read them once more
     #[command(subcommand)]
     DeadLetters(live::Letters),
+    /// What is not to be told for a while: show, add, end
+    #[command(subcommand)]
+    Silences(silences::Command),
+    /// The database of alerts and holds
+    #[command(subcommand)]
+    Store(store::Command),
     /// Check, test, explain and cost a rule book
     #[command(subcommand)]
     Rules(rules::Command),
@@ -138,6 +146,8 @@ pub fn run(cli: &Cli) -> u8 {
         }
         Command::Topics(options) => live::topics(options, &mut out, &mut err),
         Command::DeadLetters(what) => live::dead_letters(what, &mut out, &mut err),
+        Command::Silences(command) => silences::run(command, &mut out, &mut err),
+        Command::Store(command) => store::run(command, &mut out, &mut err),
         Command::Simulate(options) => simulate::run(options, &mut err),
         Command::Demo(options) => app::demo(options, &mut out, &mut err),
     };

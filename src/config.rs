@@ -6,6 +6,8 @@
 
 mod http;
 mod kafka;
+mod notify;
+mod routes;
 mod secret;
 mod sheet;
 mod tables;
@@ -13,6 +15,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use notify::{Language, Login, Mail, Notify, Route, Security, Store, Webhook};
 pub use secret::{Secret, SecretSource};
 
 use crate::problem::{Problem, Problems};
@@ -44,6 +47,10 @@ pub struct Config {
     pub http: Http,
     /// What the risk API answers with.
     pub api: Api,
+    /// Where alerts, holds and what is to be sent are kept.
+    pub store: Store,
+    /// Who is told of alerts, and how.
+    pub notify: Notify,
     /// Bounds of the running monitor.
     pub bounds: Bounds,
     /// What is logged, and how.
@@ -206,6 +213,8 @@ pub enum Role {
     Score,
     /// Risk queries and the life of holds, over HTTP.
     Api,
+    /// Alerts to people: mail and webhooks.
+    Notify,
 }
 
 impl Role {
@@ -215,6 +224,7 @@ impl Role {
             Self::Intake => "intake",
             Self::Score => "score",
             Self::Api => "api",
+            Self::Notify => "notify",
         }
     }
 }

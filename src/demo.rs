@@ -5,10 +5,11 @@
 //! holds. It judges nothing; the last line says whether the loss would have been held.
 
 mod feed;
+mod mails;
 mod pause;
 mod timeline;
 
-use crate::config::Config;
+use crate::config::{Config, Mail, Role, Route, Security, Store};
 use crate::geo::Geo;
 use crate::live::{self, Parts, Signals};
 use crate::rulebook::Loaded;
@@ -16,12 +17,15 @@ use crate::stream::StreamError;
 use crate::stream::embedded::Embedded;
 use crate::telemetry::{Metrics, Readiness};
 use feed::Feed;
+use lettre::Address;
+use mails::Mails;
 use pause::Pause;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use timeline::Timeline;
 
 /// The recorded case (complaint decision 144/2018).
@@ -72,6 +76,9 @@ pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
     config.checkpoint.place = crate::config::Place::Folder(state.clone());
     config.http.listen = demo.listen;
     config.run.instance = "demo".to_owned();
+    config.store = Store::File(state.join("varsel.db"));
+    let mails = Mails::open()?;
+    tell_by_mail(&mut config, &mails);
     let config = Arc::new(config);
     writeln!(
         out,
@@ -79,14 +86,38 @@ pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
         broker.address(),
         feed::CARDHOLDERS,
     )?;
-    let result = watched(demo, &config, out);
+    let result = watched(demo, &config, &mails, out);
     drop(broker);
     // The state was the demo's own; what cannot be removed lies in the system's temporary folder.
     let _ = std::fs::remove_dir_all(&state);
     result
 }
 
-fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, DemoError> {
+/// Has the demo's alerts mailed to its own mailbox.
+fn tell_by_mail(config: &mut Config, mails: &Mails) {
+    let addresses = ["varsel@demo.example", "fraud-team@demo.example"].map(str::parse::<Address>);
+    let [Ok(from), Ok(to)] = addresses else {
+        return;
+    };
+    config.run.roles.insert(Role::Notify);
+    config.notify.mail = Some(Mail {
+        host: mails.address.ip().to_string(),
+        port: mails.address.port(),
+        security: Security::Plain,
+        ca_file: None,
+        from: from.into(),
+        login: None,
+        timeout: Duration::from_secs(10),
+    });
+    config.notify.routes = vec![Route::new("fraud-team", vec![to])];
+}
+
+fn watched(
+    demo: Demo,
+    config: &Arc<Config>,
+    mails: &Mails,
+    out: &mut dyn Write,
+) -> Result<u8, DemoError> {
     let signals = Signals::default();
     let pause = Pause::new(demo.wait, &signals.address, &demo.stop);
     let metrics = Arc::new(Metrics::default());
@@ -98,7 +129,7 @@ fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, 
         geo: demo.geo,
         metrics: Arc::clone(&metrics),
         readiness: Arc::new(Readiness::new(&["started"])),
-        more: pause.router(),
+        more: pause.router().merge(mails.router()),
     };
     let monitor = {
         let signals = signals.clone();
@@ -114,7 +145,8 @@ fn watched(demo: Demo, config: &Arc<Config>, out: &mut dyn Write) -> Result<u8, 
     // A monitor that failed explains why nothing was shown.
     ended?;
     let held = shown?;
-    writeln!(out, "rule book {version}")?;
+    let mailed = mails.count();
+    writeln!(out, "{mailed} mails to the fraud team; rule book {version}")?;
     let verdict = if held {
         "the loss of 2018 would have been held"
     } else {

@@ -20,12 +20,16 @@ pub mod geo;
 pub mod http;
 pub mod intake;
 pub mod live;
+pub mod mail;
+pub mod notify;
 pub mod problem;
 pub mod replay;
 pub mod rulebook;
 pub mod simulate;
+pub mod store;
 pub mod stream;
 pub mod telemetry;
+pub mod trust;
 
 /// Records are one small allocation each and change size often: a tenth of the engine's time went
 /// to the C library's allocator before.

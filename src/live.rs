@@ -12,6 +12,7 @@ use crate::config::{Config, Role};
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
 use crate::http::{self, Limits, Port, Speaks, Tls};
+use crate::notify;
 use crate::rulebook::{self, Loaded};
 use crate::stream::reader::Reader;
 use crate::stream::seat::Seats;
@@ -100,7 +101,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         enact(&config, &sender, partitions, &prepared.version, &record)?;
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let (ended, ends) = sync_channel::<Result<(), StreamError>>(3);
+    let (ended, ends) = sync_channel::<Result<(), StreamError>>(4);
     let crew = Crew {
         config: &config,
         parts: (&parts.metrics, &parts.readiness),
@@ -120,6 +121,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     if has(Role::Api) {
         threads.push(crew.ledger(ledger)?);
     }
+    threads.extend(crew.notify()?);
     parts.readiness.met("started");
     let watch = Watch {
         config: &config,
@@ -341,6 +343,21 @@ impl Crew<'_> {
         spawn("ledger", self.ended.clone(), move || {
             ledger.follow(&config, &stop, || readiness.met("ledger"))
         })
+    }
+
+    /// Where it has the role.
+    fn notify(&self) -> Result<Option<JoinHandle<()>>, StreamError> {
+        if !self.config.run.roles.contains(&Role::Notify) {
+            return Ok(None);
+        }
+        let needs = notify::Needs {
+            config: Arc::clone(self.config),
+            metrics: Arc::clone(self.parts.0),
+            readiness: Arc::clone(self.parts.1),
+            stop: Arc::clone(self.stop),
+        };
+        needs.readiness.unmet("notify", "the store is being opened");
+        spawn("notify", self.ended.clone(), move || notify::run(&needs)).map(Some)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod client;
 pub mod desk;
 pub mod embedded;
 pub mod ends;
+pub mod follow;
 pub mod gate;
 pub mod hand;
 pub mod keep;
@@ -180,6 +181,9 @@ pub enum StreamError {
     /// Who may call the risk API, by which TLS, or where its calls are noted.
     #[error("{0}")]
     Door(String),
+    /// The notifier cannot work with its configuration.
+    #[error("{0}")]
+    Notify(String),
     /// A thread could not be had, or ended before its time.
     #[error("a scoring thread stopped unexpectedly: {0}")]
     Thread(String),

@@ -172,7 +172,10 @@ fn said(result: Result<(), StreamError>, err: &mut dyn Write) -> io::Result<u8> 
         Ok(()) => Ok(FINE),
         Err(error) => {
             writeln!(err, "error: {error}")?;
-            let is_file = matches!(error, StreamError::Password(_) | StreamError::Door(_));
+            let is_file = matches!(
+                error,
+                StreamError::Password(_) | StreamError::Door(_) | StreamError::Notify(_)
+            );
             Ok(if is_file { BAD_FILES } else { FAILED })
         }
     }

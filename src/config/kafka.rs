@@ -148,7 +148,7 @@ fn sasl(
     let places = names.map(|name| part.key(name));
     let mechanism = part.word("mechanism", &MECHANISMS);
     let username = part.text("username").map(|given| given.value.to_owned());
-    let password = password(part);
+    let password = password(part, "VARSEL_KAFKA_PASSWORD");
     if !protocol_is_known {
         return;
     }
@@ -196,7 +196,8 @@ fn sasl(
     }
 }
 
-fn password(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
+/// Where a password is read; `example` is a name for its variable.
+pub fn password(part: &mut Part<'_, '_, '_>, example: &str) -> Option<SecretSource> {
     if let Some(at) = part.key(LITERAL) {
         let message =
             "`password` stands in the configuration, where anyone who sees it can read it";
@@ -219,8 +220,8 @@ fn password(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
     if !is_variable(env.value) {
         // Perhaps the password itself: not shown.
         let message = "`password_env` is no name of a variable: letters A to Z, digits and `_`";
-        let help = "write `password_env = \"VARSEL_KAFKA_PASSWORD\"` and set that variable";
-        part.fault(env.at, message, help);
+        let help = format!("write `password_env = \"{example}\"` and set that variable");
+        part.fault(env.at, message, &help);
         return None;
     }
     Some(SecretSource {

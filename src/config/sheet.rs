@@ -112,17 +112,22 @@ impl<'t> Sheet<'t> {
         self.problems
     }
 
-    /// Faults of the keys of a table, and of the tables in it, that nobody asked for.
+    /// Faults of the keys of a table or of each in a list, and of the tables in it, that nobody asked for.
     fn strange(&mut self, known: &'static str, item: &Item) {
-        let Some(table) = item.as_table_like() else {
-            return;
+        // Where nothing was asked for, the table itself was at fault.
+        let tables = if self.known[known].is_empty() {
+            Vec::new()
+        } else {
+            tables_of(item)
         };
-        for (key, item) in table.iter() {
-            let inner = format!("{known}.{key}");
-            if !self.known[known].contains(&key) {
-                self.unknown(table, Some(known), key);
-            } else if let Some((&inner, _)) = self.known.get_key_value(&*inner) {
-                self.strange(inner, item);
+        for (table, _) in tables {
+            for (key, item) in table.iter() {
+                let inner = format!("{known}.{key}");
+                if !self.known[known].contains(&key) {
+                    self.unknown(table, Some(known), key);
+                } else if let Some((&inner, _)) = self.known.get_key_value(&*inner) {
+                    self.strange(inner, item);
+                }
             }
         }
     }
@@ -207,6 +212,39 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
             table,
             head,
         }
+    }
+
+    /// Reads each table of a list of tables, `[[name]]`.
+    pub fn each(
+        sheet: &mut Sheet<'t>,
+        document: &'d Document<String>,
+        name: &'static str,
+        mut read: impl FnMut(Part<'_, 't, 'd>),
+    ) {
+        sheet.known.entry(name).or_default();
+        let Some(item) = document.get(name) else {
+            return;
+        };
+        let head = document.as_table().key(name).and_then(toml_edit::Key::span);
+        if item.as_array().is_none() && item.as_array_of_tables().is_none() {
+            let at = item.span().or(head).unwrap_or_default();
+            let message = format!("`{name}` is {}, a list of tables is wanted", kind(item));
+            sheet.fault(at, message, Some(&format!("begin each with `[[{name}]]`")));
+            return;
+        }
+        for (table, at) in tables_of(item) {
+            read(Part {
+                sheet: &mut *sheet,
+                name,
+                table: Some(table),
+                head: at.or_else(|| head.clone()),
+            });
+        }
+    }
+
+    /// Where the table stands, for what is missing in it.
+    pub fn place(&self) -> Range<usize> {
+        self.head.clone().unwrap_or_default()
     }
 
     /// Where a key is written, whatever its value.
@@ -389,6 +427,24 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
         }
         Some(Given { value: path, at })
     }
+}
+
+/// The tables that stand under a name: one, or those of a list; each with its place.
+fn tables_of(item: &Item) -> Vec<(&dyn TableLike, Option<Range<usize>>)> {
+    if let Some(tables) = item.as_array_of_tables() {
+        let tables = tables.iter();
+        return tables
+            .map(|table| (table as &dyn TableLike, table.span()))
+            .collect();
+    }
+    if let Some(array) = item.as_array() {
+        let tables = array.iter().filter_map(Value::as_inline_table);
+        return tables
+            .map(|table| (table as &dyn TableLike, table.span()))
+            .collect();
+    }
+    let table = item.as_table_like();
+    table.map(|table| (table, None)).into_iter().collect()
 }
 
 /// The keys that may be there, without those that are known only to be refused well.

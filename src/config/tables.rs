@@ -22,17 +22,19 @@ const MAX_NAME: usize = 249;
 const MAX_INSTANCE: usize = 100;
 /// Topics of the bank that one monitor reads.
 const MAX_SOURCES: usize = 64;
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+/// Seconds of a minute.
+pub const MINUTE: u64 = 60;
+/// Seconds of an hour.
+pub const HOUR: u64 = 60 * MINUTE;
+/// Seconds of a day.
+pub const DAY: u64 = 24 * HOUR;
 
-const ROLES: [(&str, Role); 3] = [
+const ROLES: [(&str, Role); 4] = [
     ("intake", Role::Intake),
     ("score", Role::Score),
     ("api", Role::Api),
+    ("notify", Role::Notify),
 ];
-/// Roles that are planned, so that asking for one is answered better than as a slip of the pen.
-const ROLES_TO_COME: [&str; 1] = ["notify"];
 const FALLBACKS: [(&str, Fallback); 2] = [
     ("step_up", Fallback::StepUp),
     ("decline", Fallback::Decline),
@@ -53,7 +55,10 @@ const FORMATS: [(&str, Format); 2] = [("json", Format::Json), ("text", Format::T
 
 /// The defaults with these brokers.
 pub fn default_for(bootstrap: &str) -> Config {
+    let (store, notify) = super::routes::defaults();
     Config {
+        store,
+        notify,
         kafka: Kafka {
             bootstrap: bootstrap.to_owned(),
             protocol: Protocol::Plaintext,
@@ -61,27 +66,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             certificate: None,
             sasl: None,
         },
-        topics: Topics {
-            sources: [
-                "authorizations",
-                "threeds",
-                "eid",
-                "cardholders",
-                "dispositions",
-            ]
-            .map(|name| format!("bank.{name}"))
-            .into(),
-            log: "varsel.log".to_owned(),
-            decisions: "varsel.decisions".to_owned(),
-            alerts: "varsel.alerts".to_owned(),
-            holds: "varsel.holds".to_owned(),
-            dead_letters: "varsel.dead-letters".to_owned(),
-            bindings: "varsel.bindings".to_owned(),
-            owners: "varsel.owners".to_owned(),
-            partitions: 12,
-            replication: 1,
-            retention: Duration::from_secs(14 * DAY),
-        },
+        topics: own_topics(),
         run: Run {
             roles: BTreeSet::from([Role::Intake, Role::Score, Role::Api]),
             instance: host_name(),
@@ -125,6 +110,30 @@ pub fn default_for(bootstrap: &str) -> Config {
     }
 }
 
+fn own_topics() -> Topics {
+    Topics {
+        sources: [
+            "authorizations",
+            "threeds",
+            "eid",
+            "cardholders",
+            "dispositions",
+        ]
+        .map(|name| format!("bank.{name}"))
+        .into(),
+        log: "varsel.log".to_owned(),
+        decisions: "varsel.decisions".to_owned(),
+        alerts: "varsel.alerts".to_owned(),
+        holds: "varsel.holds".to_owned(),
+        dead_letters: "varsel.dead-letters".to_owned(),
+        bindings: "varsel.bindings".to_owned(),
+        owners: "varsel.owners".to_owned(),
+        partitions: 12,
+        replication: 1,
+        retention: Duration::from_secs(14 * DAY),
+    }
+}
+
 /// The host's name, as far as it can name an instance.
 fn host_name() -> String {
     let uname = rustix::system::uname();
@@ -154,6 +163,7 @@ pub fn read(file: &str, text: &str) -> Result<Config, Problems> {
     places(&mut sheet, &document, &mut config);
     checkpoint(&mut sheet, &document, &mut config.checkpoint);
     edges(&mut sheet, &document, &mut config);
+    super::routes::read(&mut sheet, &document, &mut config);
     let problems = sheet.close(Some(&document));
     if problems.is_empty() {
         Ok(config)
@@ -224,7 +234,8 @@ fn topics(sheet: &mut Sheet<'_>, document: &Document<String>, topics: &mut Topic
     topics.retention = part.span("retention", HOUR..=3_650 * DAY, topics.retention);
 }
 
-fn owned(given: &Given<&str>) -> Given<String> {
+/// With a text of its own.
+pub fn owned(given: &Given<&str>) -> Given<String> {
     Given {
         value: given.value.to_owned(),
         at: given.at.clone(),
@@ -236,7 +247,7 @@ fn in_name(c: char) -> bool {
 }
 
 /// Kafka's rule for names of topics, which serves for the others too.
-fn check_name(part: &mut Part<'_, '_, '_>, given: &Given<String>, what: &str, most: usize) {
+pub fn check_name(part: &mut Part<'_, '_, '_>, given: &Given<String>, what: &str, most: usize) {
     let name = &given.value;
     let is_fine = name.len() <= most && name.chars().all(in_name) && name != "." && name != "..";
     if !is_fine {
@@ -281,14 +292,7 @@ fn roles(part: &mut Part<'_, '_, '_>, given: &Given<Vec<Given<&str>>>) -> BTreeS
         );
     }
     for word in &given.value {
-        if ROLES_TO_COME.contains(&word.value) {
-            let message = format!("the role `{}` is not there yet", word.value);
-            part.fault(
-                word.at.clone(),
-                message,
-                "today there are `intake`, `score` and `api`",
-            );
-        } else if let Some(role) = part.one_of("roles", word, &ROLES)
+        if let Some(role) = part.one_of("roles", word, &ROLES)
             && !roles.insert(role.value)
         {
             let message = format!("`{}` is named twice", word.value);

@@ -41,6 +41,11 @@ fn the_example_says_the_defaults_and_names_every_key() {
         "http",
         "http.tls",
         "api",
+        "store",
+        "notify",
+        "mail",
+        "[route]",
+        "[webhook]",
         "bounds",
         "log",
     ];
@@ -69,6 +74,11 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
     let text = r#"
         kafka = { bootstrap = "a:1, [::1]:2", protocol = "sasl_tls", ca_file = "FILE", cert_file = "FILE", key_file = "FILE", mechanism = "scram-sha-256", username = "u", password_env = "V_P" }
         topics = { sources = ["s"], log = "l", decisions = "d", alerts = "a", holds = "h", dead_letters = "dl", bindings = "b", owners = "o", partitions = 3, replication = 2, retention = "1h30m" }
+        store = { url = "postgres://varsel@db/varsel", password_env = "V_S", ca_file = "FILE" }
+        notify = { language = "da", link = "https://v.bank.example/", templates = "DIR", stale_after = "2h", private_hosts = ["soc"] }
+        mail = { host = "smtp", port = 2525, security = "tls", ca_file = "FILE", from = "V <v@bank.example>", username = "u", password_env = "V_M", timeout = "5s" }
+        webhook = [{ name = "w", url = "http://soc:8080/x", secret_env = "V_W", ca_file = "FILE", timeout = "7s" }]
+        route = [{ name = "r", mail = ["a@bank.example"], webhooks = ["w"], severities = ["high"], patterns = ["p"], hours = "17:00-08:00", days = ["sat", "sun"], group_wait = "9s", burst = 3, group_interval = "2m", updates = 1, update_interval = "3m", repeat_interval = "1d", digest = "1h" }]
         run = { roles = ["score"], instance = "i-1", group = "g", static_membership = true, session_timeout = "45s", start = "refuse", threads = 7, accept_loss = true }
         rules.dir = "DIR"
         geo = { country = "FILE", asn = "FILE" }
@@ -183,6 +193,66 @@ fn every_other_key_changes_its_value() {
             format: Format::Text
         }
     );
+}
+
+#[test]
+fn every_key_of_the_notifier_changes_its_value() {
+    let (dir, file, config) = everything();
+    let Store::Postgres {
+        url,
+        password,
+        tls,
+        ca_file,
+    } = config.store
+    else {
+        panic!("a server is meant");
+    };
+    assert_eq!(url, "postgres://varsel@db/varsel");
+    assert!(tls, "to another machine");
+    assert_eq!(ca_file.as_ref(), Some(&file));
+    let from = password.map(|password| password.from);
+    assert_eq!(from, Some(secret::From::Env("V_S".to_owned())));
+    let notify = config.notify;
+    assert_eq!(notify.language, Language::Danish);
+    assert_eq!(notify.link.as_deref(), Some("https://v.bank.example"));
+    assert_eq!(notify.templates.as_deref(), Some(dir.path()));
+    assert_eq!(notify.stale_after, Duration::from_secs(7_200));
+    let mail = notify.mail.unwrap();
+    assert_eq!((mail.host.as_str(), mail.port), ("smtp", 2_525));
+    assert_eq!(mail.security, Security::Tls);
+    assert_eq!(mail.ca_file.as_ref(), Some(&file));
+    assert_eq!(mail.from.to_string(), "V <v@bank.example>");
+    assert_eq!(mail.timeout, Duration::from_secs(5));
+    assert_eq!(mail.login.unwrap().username, "u");
+    let webhook = &notify.webhooks[0];
+    assert_eq!(
+        (
+            webhook.tls,
+            webhook.host.as_str(),
+            webhook.port,
+            webhook.path.as_str()
+        ),
+        (false, "soc", 8_080, "/x")
+    );
+    assert_eq!(webhook.ca_file, Some(file));
+    assert_eq!(webhook.timeout, Duration::from_secs(7));
+    let expected = Route {
+        name: "r".to_owned(),
+        mail: vec!["a@bank.example".parse().unwrap()],
+        webhooks: vec!["w".to_owned()],
+        severities: vec![crate::domain::codes::Severity::High],
+        patterns: vec!["p".to_owned()],
+        hours: Some((1_020, 480)),
+        days: [false, false, false, false, false, true, true],
+        group_wait: Duration::from_secs(9),
+        burst: 3,
+        group_interval: Duration::from_secs(120),
+        updates: 1,
+        update_interval: Duration::from_secs(180),
+        repeat_interval: Duration::from_secs(86_400),
+        digest: Duration::from_secs(3_600),
+    };
+    assert_eq!(notify.routes, [expected]);
 }
 
 #[test]
@@ -314,6 +384,48 @@ fn a_secret_that_is_not_there_is_told_at_its_place() {
         problem.message,
         "the environment variable `VARSEL_NOT_SET` is not set"
     );
+}
+
+#[test]
+fn the_way_to_a_database_on_another_machine_is_tls_unless_that_is_not_wanted() {
+    let read = |url: &str| {
+        let text = format!("kafka.bootstrap = \"b:1\"\nstore.url = \"{url}\"");
+        match Config::parse("varsel.toml", &text).unwrap().store {
+            Store::Postgres { url, tls, .. } => (url, tls),
+            Store::File(path) => panic!("{path:?}"),
+        }
+    };
+    for (given, url, tls) in [
+        ("postgres://v@db/v", "postgres://v@db/v", true),
+        (
+            "postgres://v@127.0.0.1/v",
+            "postgres://v@127.0.0.1/v",
+            false,
+        ),
+        (
+            "postgres://v@localhost,db/v",
+            "postgres://v@localhost,db/v",
+            true,
+        ),
+        ("postgres:///v?host=/run", "postgres:///v?host=/run", false),
+        (
+            "postgres://v@db/v?sslmode=disable",
+            "postgres://v@db/v",
+            false,
+        ),
+        (
+            "postgres://v@[::1]/v?sslmode=verify-full&application_name=x",
+            "postgres://v@[::1]/v?application_name=x",
+            true,
+        ),
+        (
+            "postgresql://v@db/v?sslmode=require",
+            "postgresql://v@db/v",
+            true,
+        ),
+    ] {
+        assert_eq!(read(given), (url.to_owned(), tls), "{given}");
+    }
 }
 
 #[test]

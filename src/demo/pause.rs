@@ -61,7 +61,10 @@ impl Pause {
             std::thread::sleep(LOOK);
         }
         if let Some(address) = self.address.get() {
-            writeln!(out, "HTTP at http://{address}/v1\n")?;
+            writeln!(
+                out,
+                "HTTP at http://{address}/v1, mails to the fraud team at http://{address}/demo/mails\n"
+            )?;
         }
         out.flush()
     }

@@ -61,10 +61,15 @@ fn readyz(readiness: &Readiness, metrics: &Metrics) -> Response {
         let body = json!({"ready": false, "reasons": reasons});
         (body, StatusCode::SERVICE_UNAVAILABLE)
     };
+    let mut notes = readiness.notes();
     let suspended = metrics.suspended.sum();
     if suspended > 0 {
-        let note = format!("enforcement is suspended in {suspended} of the partitions scored here");
-        body["notes"] = json!([note]);
+        notes.push(format!(
+            "enforcement is suspended in {suspended} of the partitions scored here"
+        ));
+    }
+    if !notes.is_empty() {
+        body["notes"] = json!(notes);
     }
     page(status, JSON, line(&body))
 }

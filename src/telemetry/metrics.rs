@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const BATCHES: &[u64] = &[1, 2, 4, 8, 16, 32, 64];
 /// Why a record is refused besides what decoding says.
 const OTHER_REJECTS: [&str; 1] = ["bad_header"];
+/// What the notifier does with a line.
+const LINES: [&str; 6] = ["told", "kept", "unrouted", "stale", "repeat", "unreadable"];
 /// What the API appends to the log.
 const STEPS: [&str; 5] = [
     "delivered",
@@ -53,6 +55,14 @@ pub struct Metrics {
     pub payments: AtomicU64,
     /// Holds of which a disposition of the log said, while their alert's episode stood, that all was good.
     pub found_good: AtomicU64,
+    /// Lines of alerts and holds by what the notifier did with them: see `notify::record::Heard`.
+    pub notify_lines: Worded,
+    /// Attempts at sending a message, by channel and result.
+    pub notify_deliveries: Labelled,
+    /// Messages `queued` and `failed` within a day, and episodes `waiting` to be told (gauge).
+    pub notify_outbox: Labelled,
+    /// Age of the oldest message that is still to be sent, in milliseconds.
+    pub notify_oldest_ms: AtomicU64,
     /// Steps with holds and dispositions that the API has appended to the log.
     pub steps: Worded,
     /// Calls of the API by what was answered: `ok`, or the code of a failure.
@@ -112,6 +122,10 @@ impl Default for Metrics {
             holds: Worded::new("state", HoldState::WORDS.iter().copied()),
             payments: zero(),
             found_good: zero(),
+            notify_lines: Worded::new("result", LINES),
+            notify_deliveries: Labelled::new(&["channel", "result"]),
+            notify_outbox: Labelled::new(&["state"]),
+            notify_oldest_ms: zero(),
             steps: Worded::new("step", STEPS),
             answers: Labelled::new(&["code"]),
             checkpoint_failures: zero(),
@@ -182,6 +196,7 @@ impl Metrics {
         self.write_checkpoints(&mut page, now_ms);
         self.write_work(&mut page);
         self.write_tls(&mut page);
+        self.write_notify(&mut page);
         page.text
     }
 
@@ -340,6 +355,26 @@ impl Metrics {
         page.sample(name, &[], ends_s);
     }
 
+    fn write_notify(&self, page: &mut Page) {
+        let help = "Lines of alerts and holds by what the notifier did with them.";
+        worded(page, "varsel_notify_lines_total", help, &self.notify_lines);
+        let name = "varsel_notify_deliveries_total";
+        page.family(name, "counter", "Attempts at sending a message.");
+        self.notify_deliveries
+            .write(page, name, |attempts| attempts);
+        let name = "varsel_notify_outbox";
+        let help = "Messages queued, failed within a day, and episodes waiting to be told.";
+        page.family(name, "gauge", help);
+        self.notify_outbox.write(page, name, |messages| messages);
+        let name = "varsel_notify_oldest_seconds";
+        page.family(
+            name,
+            "gauge",
+            "Age of the oldest message that is to be sent.",
+        );
+        page.sample(name, &[], seconds(self.notify_oldest_ms.load(Relaxed)));
+    }
+
     fn write_work(&self, page: &mut Page) {
         let name = "varsel_rebalance_seconds";
         page.family(name, "gauge", "How long the last rebalance took.");
@@ -397,7 +432,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The names that others rely on.
-    const NAMES: [&str; 30] = [
+    const NAMES: [&str; 34] = [
         "varsel_alerts_total",
         "varsel_api_answers_total",
         "varsel_batch_size",
@@ -416,6 +451,10 @@ mod tests {
         "varsel_lag_records",
         "varsel_late_total",
         "varsel_lost_ranges_total",
+        "varsel_notify_deliveries_total",
+        "varsel_notify_lines_total",
+        "varsel_notify_oldest_seconds",
+        "varsel_notify_outbox",
         "varsel_partitions_owned",
         "varsel_payments_total",
         "varsel_produce_retries_total",

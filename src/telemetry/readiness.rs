@@ -19,6 +19,8 @@ pub struct Readiness {
     start: Stopwatch,
     /// Conditions by name: nothing where met, else why not.
     conditions: Mutex<BTreeMap<&'static str, Option<String>>>,
+    /// What an operator should know that makes nobody less ready.
+    notes: Mutex<BTreeMap<&'static str, String>>,
     /// When each thread was heard last, in milliseconds after `start`.
     pulses: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
 }
@@ -30,6 +32,7 @@ impl Readiness {
         Self {
             start: Stopwatch::start(),
             conditions: Mutex::new(conditions.iter().map(unmet).collect()),
+            notes: Mutex::new(BTreeMap::new()),
             pulses: Mutex::new(BTreeMap::new()),
         }
     }
@@ -47,6 +50,24 @@ impl Readiness {
     /// A condition is nobody's any more, as when a role ends.
     pub fn forget(&self, condition: &'static str) {
         locked(&self.conditions).remove(condition);
+    }
+
+    /// Something that an operator should know and that makes nobody less ready; nothing takes it back.
+    pub fn note(&self, name: &'static str, note: Option<String>) {
+        let mut notes = locked(&self.notes);
+        match note {
+            Some(note) => notes.insert(name, note),
+            None => notes.remove(name),
+        };
+    }
+
+    /// The notes, `name: sentence`, by name.
+    pub fn notes(&self) -> Vec<String> {
+        let notes = locked(&self.notes);
+        notes
+            .iter()
+            .map(|(name, note)| format!("{name}: {note}"))
+            .collect()
     }
 
     /// Every condition that is not met, `name: sentence`, by name; empty where all are.

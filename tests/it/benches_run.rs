@@ -15,6 +15,8 @@ mod engine;
 mod lines;
 #[path = "../bench/memory.rs"]
 mod memory;
+#[path = "../bench/outage.rs"]
+mod outage;
 #[path = "../bench/replay.rs"]
 mod replay;
 #[path = "../bench/rules.rs"]
@@ -85,6 +87,31 @@ fn the_memory_benchmark_counts_every_cardholder_and_no_section_twice() {
         assert!(rest.bytes.is_sorted());
     }
     assert_eq!(memory::tables(&measured)[0].rows.len(), 2);
+}
+
+#[test]
+fn the_outage_benchmark_sees_every_decision_and_loses_no_mail() {
+    for post in outage::Post::ALL {
+        let measured = outage::run(outage::Size {
+            post,
+            rate: 400,
+            seconds: 1,
+            warm: 1,
+        });
+        assert_eq!(measured.seen.len(), 400, "{post:?}");
+        let (sent, waiting) = match post {
+            outage::Post::Nobody => (0, 0),
+            outage::Post::Well => (8, 0),
+            outage::Post::Out => (0, 8),
+        };
+        assert_eq!(measured.alerts, i64::try_from(sent).unwrap() + waiting);
+        assert_eq!(
+            (measured.sent, measured.queued),
+            (sent, waiting),
+            "{post:?}"
+        );
+        assert_eq!(outage::table(&[measured]).rows.len(), 1);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! The embedded broker proves nothing about durability: crashes, outages and moves of partitions are
 //! for `tests/kafka/run`, against a real one.
 
-mod ask;
+pub mod ask;
 
 use crate::generate::town;
 use rdkafka::message::{Headers, Message};
@@ -54,8 +54,8 @@ const SOURCES: [&[&str]; 5] = [
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A broker, its monitor's settings, and a folder.
-struct Bank {
-    config: Arc<Config>,
+pub struct Bank {
+    pub config: Arc<Config>,
     sender: Sender,
     dir: TempDir,
     sent: u64,
@@ -63,14 +63,14 @@ struct Bank {
 }
 
 /// A running monitor.
-struct Monitor {
+pub struct Monitor {
     signals: Signals,
     metrics: Arc<Metrics>,
     thread: JoinHandle<Result<(), StreamError>>,
 }
 
 impl Bank {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (broker, mut config) = Embedded::start().unwrap();
         config.checkpoint.place = Place::Folder(dir.path().join("state"));
@@ -87,8 +87,18 @@ impl Bank {
         }
     }
 
+    /// Changes the settings of monitors that are still to start.
+    pub fn change(&mut self, change: impl FnOnce(&mut Config)) {
+        change(Arc::make_mut(&mut self.config));
+    }
+
+    /// How many records were fed.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Puts lines into the sources by type; what has no type of ours goes into the first.
-    fn feed(&mut self, lines: &[impl AsRef<[u8]>]) {
+    pub fn feed(&mut self, lines: &[impl AsRef<[u8]>]) {
         let ticket = Ticket::open();
         for line in lines {
             let source = source_of(line.as_ref());
@@ -107,7 +117,24 @@ impl Bank {
         assert!(self.sender.wait(&ticket, PATIENCE).unwrap());
     }
 
-    fn start(&self) -> Monitor {
+    /// Puts lines into a topic of the monitor's own.
+    pub fn put(&self, topic: &str, lines: &[impl AsRef<[u8]>]) {
+        let ticket = Ticket::open();
+        for line in lines {
+            let parcel = Parcel {
+                topic,
+                partition: Some(0),
+                key: b"",
+                value: line.as_ref(),
+                headers: None,
+            };
+            self.sender.send(parcel, &ticket).unwrap();
+        }
+        ticket.settle();
+        assert!(self.sender.wait(&ticket, PATIENCE).unwrap());
+    }
+
+    pub fn start(&self) -> Monitor {
         self.start_with(Config::clone(&self.config))
     }
 
@@ -135,7 +162,7 @@ impl Bank {
     }
 
     /// The records of a topic, without what a repeat after a restart adds.
-    fn lines(&self, topic: &str) -> Vec<String> {
+    pub fn lines(&self, topic: &str) -> Vec<String> {
         let mut lines = Vec::new();
         Reader::whole(&self.config, topic)
             .unwrap()
@@ -203,7 +230,7 @@ impl Bank {
 
 impl Monitor {
     /// Waits until so many records of the sources have gone all the way.
-    fn until(&self, count: u64) {
+    pub fn until(&self, count: u64) {
         let watch = Stopwatch::start();
         while self.metrics.events_done() < count {
             assert!(
@@ -219,7 +246,7 @@ impl Monitor {
         }
     }
 
-    fn stop(self) {
+    pub fn stop(self) {
         self.signals.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap().unwrap();
     }
@@ -248,7 +275,7 @@ fn sorted(lines: Vec<String>) -> Vec<String> {
 }
 
 /// All recorded cases as one stream, in the order of their times.
-fn cases() -> Vec<String> {
+pub fn cases() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut rows: Vec<(i64, String)> = CASES
         .iter()

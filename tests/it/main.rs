@@ -21,6 +21,7 @@ mod golden;
 mod golden_config;
 mod golden_errors;
 mod live;
+mod notify;
 mod papers;
 mod reference;
 mod simulate;

@@ -6,7 +6,7 @@ mod faults;
 mod grpc;
 mod hostile;
 mod numbers;
-mod process;
+pub mod process;
 mod secured;
 mod switch;
 

@@ -14,6 +14,17 @@ pub struct Process {
 impl Process {
     /// Starts it against a bank's broker; `more` is added to its configuration.
     pub fn start(bank: &Bank, name: &str, more: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_by(&[env!("CARGO_BIN_EXE_varsel")], bank, name, more, env)
+    }
+
+    /// So, by another command that has the binary's path in it.
+    pub fn start_by(
+        command: &[&str],
+        bank: &Bank,
+        name: &str,
+        more: &str,
+        env: &[(&str, &str)],
+    ) -> Self {
         let dir = bank.dir.path();
         let kafka = &bank.config.kafka.bootstrap;
         let partitions = bank.config.topics.partitions;
@@ -24,7 +35,8 @@ impl Process {
         fs::write(&config, text).unwrap();
         let said = dir.join(format!("{name}.said"));
         let file = File::create(&said).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_varsel"))
+        let child = Command::new(command[0])
+            .args(&command[1..])
             .args(["run", "--config", config.to_str().unwrap()])
             .envs(env.iter().copied())
             .current_dir(dir)
@@ -34,6 +46,11 @@ impl Process {
             .spawn()
             .unwrap();
         Self { child, said }
+    }
+
+    /// By which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// All that it has said so far.

@@ -1,0 +1,39 @@
+//! The tables, as numbered migrations: each runs once, in one transaction, and is never changed afterwards.
+//!
+//! A store that a newer program has written is refused: what its tables mean is not known here.
+
+use super::StoreError;
+use super::back::Back;
+
+/// The migrations, the first one number 1.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+
+/// Brings the schema up to date.
+pub fn migrate(back: &mut Back) -> Result<(), StoreError> {
+    back.begin()?;
+    let done = guarded(back);
+    let end = back.run(if done.is_ok() { "COMMIT" } else { "ROLLBACK" });
+    done.and(end)
+}
+
+fn guarded(back: &mut Back) -> Result<(), StoreError> {
+    back.guard_schema()?;
+    back.run("CREATE TABLE IF NOT EXISTS varsel_schema (version BIGINT NOT NULL)")?;
+    let rows = back.rows("SELECT coalesce(max(version), 0) FROM varsel_schema", &[])?;
+    let found = rows.first().map_or(0, |row| row.int(0));
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for (version, sql) in (1_i64..)
+        .zip(MIGRATIONS)
+        .filter(|(version, _)| *version > found)
+    {
+        back.run(sql)?;
+        back.change(
+            "INSERT INTO varsel_schema (version) VALUES ($1)",
+            &[version.into()],
+        )?;
+    }
+    Ok(())
+}
