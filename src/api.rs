@@ -1,4 +1,4 @@
-//! The risk API: what the ACS and the authorization host ask over HTTP, and the life of holds.
+//! The risk API: what the ACS and the authorization host ask over HTTP or gRPC, and the life of holds.
 //!
 //! A question is judged in place by the shard that holds the cardholder (`teller`, `answer`), or handed
 //! once to the instance that has it. What a call changes goes through the log (`steps`). It judges
@@ -7,10 +7,13 @@
 pub mod answer;
 pub mod areq;
 pub mod audit;
+pub mod call;
 pub mod door;
 pub mod emv;
+pub mod enforcement;
 pub mod failure;
 pub mod forward;
+pub mod grpc;
 pub mod iso;
 pub mod json;
 pub mod ledger;

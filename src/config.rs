@@ -4,6 +4,7 @@
 //! Secrets are named here and read by [`SecretSource::read`] when they are needed. What the values
 //! mean to Kafka, to storage and to the rule book is deliberately not known here.
 
+mod http;
 mod kafka;
 mod notify;
 mod routes;
@@ -287,8 +288,27 @@ pub struct Http {
     pub listen: SocketAddr,
     /// `host:port` under which other instances reach this one; without it, `listen`.
     pub advertise: Option<String>,
-    /// Whether the risk API may be served beyond this machine without TLS.
+    /// Whether the risk API may be served beyond this machine without TLS and credentials.
     pub open: bool,
+    /// Address and port of gRPC, in the role `api`; without it there is none.
+    pub grpc_listen: Option<SocketAddr>,
+    /// By which both ports are encrypted.
+    pub tls: Option<Tls>,
+}
+
+/// TLS of our own ports, and towards other instances; all files are PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Our certificate, with its chain.
+    pub certificate: PathBuf,
+    /// Its private key, without a passphrase.
+    pub key: PathBuf,
+    /// Whose signature clients' certificates bear; without it, none is asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate is turned away.
+    pub require_client_certificate: bool,
+    /// Whose signature other instances' certificates bear; without it, none is called.
+    pub peer_ca: Option<PathBuf>,
 }
 
 /// What the risk API answers with.

@@ -17,8 +17,9 @@ mod walk;
 
 use crate::domain::event::Event;
 use field::Field;
+use look::{BLOCK, Look};
 use moment::Calendar;
-use shape::Shapes;
+use shape::{PADDING, Shapes};
 use std::fmt;
 use walk::Table;
 
@@ -27,6 +28,10 @@ pub use pan::contains_card_number;
 /// The longest record that is read, in bytes: a hundred times what the contract's events need,
 /// and short enough that a hostile one costs little.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
+
+/// The longest record that an event keeps whole, in bytes: four times the contract's longest, and
+/// little beside what an event of many long texts keeps anyway.
+const MAX_WHOLE_BYTES: usize = 4 * 1024;
 
 /// Every reason for which a record is refused, with its meaning; stable, since dead letters and
 /// counters carry the codes. Of several faults the one that is found first is told: size and
@@ -200,10 +205,41 @@ impl Decoder {
         if record.len() > MAX_RECORD_BYTES {
             return Err(Fault::of(Code::TooLong));
         }
-        let text = std::str::from_utf8(record).map_err(|_| Fault::of(Code::NotUtf8))?;
-        self.table.read(&mut self.shapes, text).map_err(Fault::of)?;
-        let strange = body::build(text, &self.table, &mut self.calendar, into, is_open)?;
+        self.table.unescaped.clear();
+        into.text.clear();
+        let is_whole = record.len() <= MAX_WHOLE_BYTES;
+        if !(is_whole && self.follow(record, &mut into.text)) {
+            self.table.is_plain &= is_whole;
+            let text = str::from_utf8(record).map_err(|_| Fault::of(Code::NotUtf8))?;
+            self.table.walk(text).map_err(Fault::of)?;
+            if self.table.is_plain {
+                self.shapes.learn(text, &self.table);
+            }
+        }
+        let strange = body::build(record, &self.table, &mut self.calendar, into, is_open)?;
         self.unknown_fields += self.table.unknown + strange;
         Ok(())
+    }
+
+    /// Copies a record into what becomes the event's text, and reads it there, if it is plain and
+    /// its shape is known.
+    #[inline]
+    fn follow(&mut self, record: &[u8], text: &mut Vec<u8>) -> bool {
+        text.reserve(record.len() + PADDING);
+        text.extend_from_slice(record);
+        text.extend_from_slice(&[b' '; PADDING]);
+        let (blocks, _) = text.as_chunks();
+        let (blocks, _) = blocks.split_at(record.len().div_ceil(BLOCK));
+        let look = Look::of(blocks);
+        let (table, length) = (&mut self.table, record.len());
+        table.is_plain = look.is_plain;
+        let is_known = look.is_plain
+            && (look.is_ascii || str::from_utf8(record).is_ok())
+            && self
+                .shapes
+                .follow(text, length, look.quotes, table)
+                .is_some();
+        text.truncate(length);
+        is_known
     }
 }

@@ -4,6 +4,7 @@
 //! decision is written for most events. `position` comes last, so that the digest can leave it
 //! out by cutting the line's end.
 
+mod found;
 mod pen;
 
 use crate::domain::event::Event;
@@ -19,7 +20,7 @@ pub const POSITION: &[u8] = b",\"position\":";
 
 /// What stands in a decision's line where no rule hit and nothing was missing.
 const EVERYDAY: &[u8] = b",\"methods_refused\":[],\"hold\":null,\"rules\":[],\"reasons\":[],\
-    \"not_available\":[],\"ruleset\":";
+    \"not_available\":[]";
 /// A decision's line of every day fits in so many bytes, so that the buffer grows once for it.
 const LINE_BYTES: usize = 512;
 
@@ -224,22 +225,25 @@ pub fn decision(
     out.push(b'"');
     if is_everyday(decision) {
         out.extend_from_slice(EVERYDAY);
-        string(out, ruleset);
     } else {
         findings(out, decision);
-        field(out, "ruleset", ruleset);
     }
+    field(out, "ruleset", ruleset);
     if let Some(rates) = &decision.rates {
         field(out, "rates", rates);
     }
-    out.extend_from_slice(if decision.late {
-        b",\"late\":true".as_slice()
-    } else {
-        b",\"late\":false"
-    });
+    out.extend_from_slice(lateness(decision.late));
     out.extend_from_slice(POSITION);
     string(out, position);
     out.extend_from_slice(b"}\n");
+}
+
+const fn lateness(late: bool) -> &'static [u8] {
+    if late {
+        b",\"late\":true"
+    } else {
+        b",\"late\":false"
+    }
 }
 
 #[inline]

@@ -41,16 +41,19 @@ use crate::engine::decide::Findings;
 use crate::engine::features::{Scratch, View};
 use crate::engine::prepared::Prepared;
 use crate::engine::raise::Cause;
-use crate::engine::record::{Record, seconds};
+use crate::engine::record::{Record, Spare, seconds};
 use crate::engine::slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A cardholder idle for this long is forgotten (DESIGN.md): 400 days of event time.
 pub const FORGET_MS: i64 = 400 * DAY_MS;
 /// In how many ticks the sweep visits every cardholder once: a day of minutes.
 const SWEEP_TICKS: usize = 1_440;
+/// Records of a sweep that are looked up together.
+const SWEEP_AT_ONCE: usize = 64;
 
 /// What an event did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +78,8 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
     /// Numbers of all rules that hit, shadow rules included, ascending.
     pub hits: Vec<usize>,
+    /// Holds of which it says that all was good.
+    pub found_good: u32,
 }
 
 /// Counts of what the engine met; each bound that gave way is visible here (promise `bounded`).
@@ -118,10 +123,14 @@ pub struct Engine {
     /// that a checkpoint restored ("warming").
     counted_from_ms: Vec<i64>,
     counters: Counters,
+    suspended: bool,
     scratch: Scratch,
     decided: Findings,
     absorbed: Findings,
     moved: Vec<(usize, u32)>,
+    /// A decision of an event before, for its lists.
+    kept: Option<Decision>,
+    spare: Spare,
     empty: Record,
 }
 
@@ -137,10 +146,13 @@ impl Engine {
             sweep_next: 0,
             counted_from_ms: vec![i64::MIN; aggregates],
             counters: Counters::default(),
-            scratch: Scratch::default(),
+            suspended: false,
+            scratch: Scratch::lasting(),
             decided: Findings::default(),
             absorbed: Findings::default(),
             moved: Vec::new(),
+            kept: None,
+            spare: Spare::default(),
             empty: Record::default(),
         }
     }
@@ -163,6 +175,17 @@ impl Engine {
     /// Goes on counting from here; for the sums of what restored shards had counted.
     pub fn set_counters(&mut self, counters: Counters) {
         self.counters = counters;
+    }
+
+    /// Suspends all enforcement, or resumes it: while it is suspended rules, alerts and holds go on, and every
+    /// decision allows and says so.
+    pub fn suspend(&mut self, suspended: bool) {
+        self.suspended = suspended;
+    }
+
+    /// Whether enforcement is suspended.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
     }
 
     /// How many cardholders are remembered at the newest tick, however far the sweep has come.
@@ -189,12 +212,16 @@ impl Engine {
     /// What the monitor would decide on an event; changes nothing. A challenge's authorization is
     /// judged without its outcome.
     pub fn assess(&self, event: &Event) -> Decision {
-        self.look(event, false, |view| {
+        let mut decision = self.look(event, false, |view| {
             let mut findings = Findings::default();
             self.prepared.candidates.find(view);
             decide::evaluate(&self.prepared, view, Stage::Decide, &mut findings);
             decide::decision(&self.prepared, view, &findings)
-        })
+        });
+        if self.suspended {
+            decide::suspend(&mut decision);
+        }
+        decision
     }
 
     /// Shows an event in hand to `see`, as applying it now would see it in the decide phase, or in
@@ -236,6 +263,7 @@ impl Engine {
         out.late = false;
         out.effects.clear();
         out.hits.clear();
+        out.found_good = 0;
         let slot = self.slab.slot(event.cardholder_fp.0, event.at.ms);
         let Some(record) = self.slab.get_mut(slot) else {
             out.decision = None;
@@ -287,15 +315,23 @@ impl Engine {
             decide::evaluate(prepared, &mut view, Stage::Decide, &mut self.decided);
             decided = event.is_decided();
             if decided {
+                if out.decision.is_none() {
+                    out.decision = self.kept.take();
+                }
                 decide::decide(prepared, &view, &self.decided, &mut out.decision);
+                if let Some(decision) = out.decision.as_mut().filter(|_| self.suspended) {
+                    decide::suspend(decision);
+                }
             }
             view.outcome = true;
             prepared.candidates.narrow(&mut view);
             decide::evaluate(prepared, &mut view, Stage::Absorb, &mut self.absorbed);
-            passed_steps(prepared, &mut view, &mut self.moved);
+            if prepared.candidates.has(Stage::Step, &view) {
+                passed_steps(prepared, &mut view, &mut self.moved);
+            }
         }
-        if !decided {
-            out.decision = None;
+        if !decided && out.decision.is_some() {
+            self.kept = out.decision.take();
         }
         let facts = absorb::facts(&view);
         if usize::from(record.counts().cells) > cells::MAX_CELLS / 2 {
@@ -303,11 +339,11 @@ impl Engine {
             drop_dead_cells(record, prepared, clock_ms);
         }
         let mut gave_way = move_sequences(record, prepared, &self.moved, event, clock_ms);
-        gave_way += absorb::absorb(record, prepared, event, &facts, clock_ms);
+        gave_way += absorb::absorb(record, prepared, event, &facts, clock_ms, &mut self.spare);
         record.clock_ms = clock_ms;
         let before = out.effects.len();
-        if record.cold.is_some() {
-            raise::hear(record, prepared, event, clock_ms, &mut out.effects);
+        if record.cold.is_some() && matches!(event.body, Body::Disposition(_) | Body::Hold(_)) {
+            out.found_good = raise::hear(record, prepared, event, clock_ms, &mut out.effects);
         }
         if !(self.decided.hits.is_empty() && self.absorbed.hits.is_empty()) {
             let hits = raise::both(&self.decided, &self.absorbed);
@@ -352,26 +388,43 @@ impl Engine {
 
     /// Tidies the next share of records: forgets the long idle, gives back memory.
     fn sweep(&mut self, at_ms: i64) {
-        let share = self.slab.slots() / SWEEP_TICKS + 1;
-        for _ in 0..share {
-            if self.sweep_next >= self.slab.slots() {
+        let slots = self.slab.slots();
+        let mut left = slots / SWEEP_TICKS + 1;
+        while left > 0 && slots > 0 {
+            if self.sweep_next >= slots {
                 self.sweep_next = 0;
             }
-            let Ok(slot) = u32::try_from(self.sweep_next) else {
-                return;
-            };
-            self.sweep_next += 1;
-            let Some(record) = self.slab.get_mut(slot).filter(|record| record.key != 0) else {
-                continue;
-            };
-            if at_ms - record.clock_ms > FORGET_MS && record.cold.is_none() {
-                self.slab.free(slot);
-                self.counters.forgotten += 1;
-                continue;
+            let from = self.sweep_next;
+            let upto = (from + left.min(SWEEP_AT_ONCE)).min(slots);
+            self.sweep_next = upto;
+            left -= upto - from;
+            // Loads that overlap, as in `warm`.
+            std::hint::black_box(self.touch_untidy(from..upto, at_ms));
+            for slot in from..upto {
+                self.sweep_one(slot, at_ms);
             }
-            if wants_tidying(record, at_ms) {
-                tidy(record, &self.prepared, at_ms);
-            }
+        }
+    }
+
+    fn touch_untidy(&self, slots: Range<usize>, at_ms: i64) -> u64 {
+        let records = slots.filter_map(|slot| self.slab.get(u32::try_from(slot).ok()?));
+        records
+            .filter(|record| record.key != 0 && wants_tidying(record, at_ms))
+            .fold(0, |sum, record| sum ^ record.touch())
+    }
+
+    fn sweep_one(&mut self, slot: usize, at_ms: i64) {
+        let Ok(slot) = u32::try_from(slot) else {
+            return;
+        };
+        let Some(record) = self.slab.get_mut(slot).filter(|record| record.key != 0) else {
+            return;
+        };
+        if at_ms - record.clock_ms > FORGET_MS && record.cold.is_none() {
+            self.slab.free(slot);
+            self.counters.forgotten += 1;
+        } else if wants_tidying(record, at_ms) {
+            tidy(record, &self.prepared, at_ms, &mut self.spare);
         }
     }
 }
@@ -461,7 +514,7 @@ fn drop_dead_cells(record: &mut Record, prepared: &Prepared, at_ms: i64) {
     });
 }
 
-fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
+fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64, spare: &mut Spare) {
     let clock_s = seconds(at_ms);
     seen::prune(record, at_ms);
     past::prune(record, clock_s);
@@ -474,10 +527,11 @@ fn tidy(record: &mut Record, prepared: &Prepared, at_ms: i64) {
             record.cold = None;
         }
     }
-    record.shrink();
+    record.shrink(spare);
 }
 
 /// Which steps of which sequences the event passes: (rule, bits of its steps).
+#[inline(never)]
 fn passed_steps(prepared: &Prepared, view: &mut View<'_>, moved: &mut Vec<(usize, u32)>) {
     let mut walk = prepared.candidates.walk(Stage::Step, view);
     while let Some((entry, settled)) = walk.next(&view.scratch.left) {

@@ -1,20 +1,24 @@
-//! `/livez`, `/readyz` and `/metrics` over HTTP/1.1, on a thread and runtime of their own.
+//! Ports over HTTP/1.1 and HTTP/2, plain or by TLS, each on a thread and runtime of its own; and the pages
+//! `/livez`, `/readyz` and `/metrics`.
 //!
-//! Everything is bounded: connections, the size and time of a request's head, the life of a connection. It
-//! deliberately knows nothing of what else is served here: that is handed in by who puts the process together.
+//! Everything is bounded: connections, handshakes, the size and time of a request's head, the life of a connection.
+//! It deliberately knows nothing of what else is served here: that is handed in by who puts the process together.
 
 mod connections;
 mod pages;
+mod tls;
+mod validity;
+
+pub use connections::Port;
+pub use pages::router as pages;
+pub use tls::{Shown, Tls, TlsError};
 
 #[cfg(test)]
 mod tests;
 
-use crate::telemetry::{Metrics, Readiness};
-use axum::Router;
 use core::net::SocketAddr;
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,6 +28,8 @@ use tokio::sync::watch;
 pub struct Limits {
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
+    /// How long the handshake of TLS may take.
+    pub handshake: Duration,
     /// How long the head of a request may be awaited, on a fresh connection and on one kept alive.
     pub head: Duration,
     /// How long a connection lives; after that it is closed at the end of a request.
@@ -38,6 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            handshake: Duration::from_secs(5),
             // Longer than the usual time between two looks of Prometheus, which keeps its connection.
             head: Duration::from_secs(20),
             life: Duration::from_secs(300),
@@ -47,12 +54,33 @@ impl Default for Limits {
     }
 }
 
+/// What is spoken at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1, and HTTP/2 where a handshake of TLS agrees on it.
+    Http,
+    /// HTTP/2 alone.
+    Grpc,
+}
+
+impl Speaks {
+    /// The key of its address in the configuration.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Http => "http.listen",
+            Self::Grpc => "http.grpc_listen",
+        }
+    }
+}
+
 /// The port cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is taken, not ours, or not allowed.
-    #[error("`http.listen`: cannot listen on `{address}`: {source}")]
+    #[error("`{key}`: cannot listen on `{address}`: {source}")]
     Listen {
+        /// Its key in the configuration.
+        key: &'static str,
         /// As configured.
         address: SocketAddr,
         /// What the system says.
@@ -71,18 +99,13 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Serves an address (port 0: any that is free) from now on: our pages, and `more`.
+/// Serves an address (port 0: any that is free) from now on.
 ///
 /// # Errors
 /// Where the address cannot be listened on, or no thread be had.
-pub fn serve(
-    listen: SocketAddr,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    readiness: Arc<Readiness>,
-    more: Router,
-) -> Result<Server, Error> {
+pub fn serve(listen: SocketAddr, port: Port) -> Result<Server, Error> {
     let failed = |source| Error::Listen {
+        key: port.speaks.key(),
         address: listen,
         source,
     };
@@ -100,10 +123,13 @@ pub fn serve(
         tokio::net::TcpListener::from_std(listener).map_err(failed)?
     };
     let (stop, stopped) = watch::channel(());
-    let router = pages::router(metrics, readiness).merge(more);
+    let name = match port.speaks {
+        Speaks::Http => "http",
+        Speaks::Grpc => "grpc",
+    };
     let thread = thread::Builder::new()
-        .name("http".to_owned())
-        .spawn(move || runtime.block_on(connections::accept(listener, router, limits, stopped)))
+        .name(name.to_owned())
+        .spawn(move || runtime.block_on(connections::accept(listener, port, stopped)))
         .map_err(Error::Thread)?;
     Ok(Server {
         address,

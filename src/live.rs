@@ -3,6 +3,7 @@
 //! Loads, checks and starts; waits for a signal or a fault; drains. What each role does stands in
 //! `stream`, what is served over HTTP in `http`.
 
+use crate::api::grpc;
 use crate::api::ledger::Ledger;
 use crate::api::pages;
 use crate::api::teller::Teller;
@@ -10,7 +11,7 @@ use crate::clock::Stopwatch;
 use crate::config::{Config, Role};
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
-use crate::http::{self, Limits};
+use crate::http::{self, Limits, Port, Speaks, Tls};
 use crate::notify;
 use crate::rulebook::{self, Loaded};
 use crate::stream::reader::Reader;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 /// How often the main thread looks for signals and faults.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often the partitions of the log are counted.
+/// How often the partitions of the log are counted, and certificates looked at.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// What is left of the ten seconds of a drain once the roles are through.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -43,10 +44,12 @@ const BOOK_KEY: &str = "rulebook";
 pub struct Signals {
     /// End.
     pub stop: Arc<AtomicBool>,
-    /// Load the rule book anew.
+    /// Load the rule book, certificates and clients anew.
     pub reload: Arc<AtomicBool>,
     /// Where HTTP is served, once it is.
     pub address: Arc<OnceLock<SocketAddr>>,
+    /// Where gRPC is served, if it is; set before the other.
+    pub grpc_address: Arc<OnceLock<SocketAddr>>,
 }
 
 /// Everything that a running monitor was made of.
@@ -84,9 +87,8 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         usize::try_from(config.topics.partitions).unwrap_or(1),
     ));
     let ledger = Arc::new(Ledger::new(parts.geo.clone()));
-    let calls = calls(&parts, &seats, &ledger, &sender)?;
-    let served = serve(&config, &parts.metrics, &parts.readiness, calls)?;
-    let _ = signals.address.set(served.address());
+    let served = Ports::serve(&parts, &seats, &ledger, &sender)?;
+    served.told(signals);
     let there = client::partitions(&config)?;
     let needed = topics::wanted(&config);
     let names: Vec<&str> = needed.iter().map(|topic| topic.name.as_str()).collect();
@@ -111,7 +113,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     let mut threads = Vec::new();
     not_yet(&parts.readiness, scores, intake);
     if scores {
-        threads.push(crew.score(&prepared, reached(&config, served.address()))?);
+        threads.push(crew.score(&prepared, reached(&config, served.http.address()))?);
     }
     if intake {
         threads.push(crew.intake(&parts.geo, partitions)?);
@@ -130,6 +132,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         sender: &sender,
         partitions,
         version: prepared.version.to_string(),
+        served: &served,
     };
     let result = watch.until_over(signals, &ends);
     parts
@@ -146,34 +149,102 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     result.and_then(|()| ends.try_iter().collect())
 }
 
-/// The calls of the API, in its role, and what is served besides.
-fn calls(
-    parts: &Parts,
-    seats: &Arc<Seats>,
-    ledger: &Arc<Ledger>,
-    sender: &Sender,
-) -> Result<Router, StreamError> {
-    let more = parts.more.clone();
-    if !parts.config.run.roles.contains(&Role::Api) {
-        return Ok(more);
-    }
-    let teller = Teller::new(&parts.config, seats, ledger, sender, &parts.metrics)?;
-    Ok(pages::router(Arc::new(teller)).merge(more))
+/// TLS of our ports, where it is configured.
+fn tls(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>, StreamError> {
+    let tls = config
+        .http
+        .tls
+        .clone()
+        .map(|files| Tls::open(files, metrics));
+    let tls = tls
+        .transpose()
+        .map_err(|error| StreamError::Door(error.to_string()))?;
+    Ok(tls.map(Arc::new))
 }
 
-/// Serves our pages and the calls of the API.
-fn serve(
-    config: &Config,
-    metrics: &Arc<Metrics>,
-    readiness: &Arc<Readiness>,
-    calls: Router,
-) -> Result<http::Server, StreamError> {
-    let (metrics, readiness) = (Arc::clone(metrics), Arc::clone(readiness));
-    let limits = Limits::default();
-    let served = http::serve(config.http.listen, limits, metrics, readiness, calls)
-        .map_err(|error| StreamError::Port(error.to_string()))?;
-    tracing::info!(address = %served.address(), "serving /livez, /readyz, /metrics and the API");
-    Ok(served)
+/// What is served to others: HTTP, and in the role of the API gRPC where it has an address.
+struct Ports {
+    http: http::Server,
+    grpc: Option<http::Server>,
+    tls: Option<Arc<Tls>>,
+    teller: Option<Arc<Teller>>,
+}
+
+impl Ports {
+    fn serve(
+        parts: &Parts,
+        seats: &Arc<Seats>,
+        ledger: &Arc<Ledger>,
+        sender: &Sender,
+    ) -> Result<Self, StreamError> {
+        let (config, metrics) = (&parts.config, &parts.metrics);
+        let readiness = || Arc::clone(&parts.readiness);
+        let tls = tls(config, metrics)?;
+        let port = |speaks, router| Port {
+            router,
+            limits: Limits::default(),
+            speaks,
+            tls: tls.clone(),
+            metrics: Arc::clone(metrics),
+        };
+        let serve = |listen, port| {
+            let served = http::serve(listen, port);
+            served.map_err(|error| StreamError::Port(error.to_string()))
+        };
+        let mut router = http::pages(Arc::clone(metrics), readiness()).merge(parts.more.clone());
+        let (mut grpc, mut asked) = (None, None);
+        if config.run.roles.contains(&Role::Api) {
+            let teller = Teller::new(config, seats, ledger, sender, metrics, tls.clone())?;
+            let teller = Arc::new(teller);
+            let calls = pages::router(Arc::clone(&teller));
+            if let Some(listen) = config.http.grpc_listen {
+                let router = grpc::router(Arc::clone(&teller), readiness(), calls.clone())?;
+                let served = serve(listen, port(Speaks::Grpc, router))?;
+                tracing::info!(address = %served.address(), "serving gRPC");
+                grpc = Some(served);
+            }
+            router = router.merge(calls);
+            asked = Some(teller);
+        }
+        let http = serve(config.http.listen, port(Speaks::Http, router))?;
+        tracing::info!(address = %http.address(), "serving /livez, /readyz, /metrics and the API");
+        let teller = asked;
+        Ok(Self {
+            http,
+            grpc,
+            tls,
+            teller,
+        })
+    }
+
+    /// Certificates that were changed count from now on.
+    fn renew(&self) {
+        if let Some(tls) = &self.tls {
+            tls.renew();
+        }
+    }
+
+    /// So do callers, where that is asked for.
+    fn renew_callers(&self) {
+        if let Some(teller) = &self.teller {
+            teller.renew();
+        }
+    }
+
+    /// Tells where it listens.
+    fn told(&self, signals: &Signals) {
+        if let Some(grpc) = &self.grpc {
+            let _ = signals.grpc_address.set(grpc.address());
+        }
+        let _ = signals.address.set(self.http.address());
+    }
+
+    fn stop(self) {
+        self.http.stop();
+        if let Some(grpc) = self.grpc {
+            grpc.stop();
+        }
+    }
 }
 
 /// Where other instances reach this one.
@@ -288,6 +359,7 @@ struct Watch<'w> {
     sender: &'w Sender,
     partitions: usize,
     version: String,
+    served: &'w Ports,
 }
 
 impl Watch<'_> {
@@ -304,6 +376,8 @@ impl Watch<'_> {
             }
             if signals.reload.swap(false, Ordering::Relaxed) {
                 self.reload();
+                self.served.renew();
+                self.served.renew_callers();
             }
             if let Ok(result) = ends.recv_timeout(LOOK) {
                 return result;
@@ -311,6 +385,7 @@ impl Watch<'_> {
             if counted.elapsed() > COUNT_EVERY {
                 counted = Stopwatch::start();
                 self.count()?;
+                self.served.renew();
             }
         }
     }

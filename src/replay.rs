@@ -297,7 +297,7 @@ fn deal_all(
     names: &[Arc<str>],
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), ReplayError> {
-    let mut event = Event::default();
+    let mut event = Box::<Event>::default();
     while options.stop_after.is_none_or(|stop| clocks.read < stop) {
         let next = match merge.next(&mut event) {
             Ok(next) => next,
@@ -343,9 +343,9 @@ fn deal_all(
                 clocks.seq += 1;
                 dealer.one(clocks.seq, input, Work::Tick(at_ms))?;
             }
-            Next::Book(input, prepared) => {
+            Next::Control(input, control) => {
                 clocks.seq += 1;
-                dealer.one(clocks.seq, input, Work::Book(prepared))?;
+                dealer.one(clocks.seq, input, Work::Control(control))?;
             }
         }
         if clocks.read.is_multiple_of(16_384) {
@@ -364,7 +364,8 @@ struct Dealer {
     pending: usize,
     number: u64,
     /// Events to be filled again, so that their texts need no new memory.
-    spare: Vec<Event>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
+    spare: Vec<Box<Event>>,
     /// Outputs that have been written, likewise.
     spent: Vec<Output>,
     dir: String,
@@ -383,9 +384,9 @@ impl Dealer {
         &mut self,
         seq: u64,
         shard: Option<usize>,
-        event: Event,
+        event: Box<Event>,
         position: Position,
-    ) -> Result<Event, ReplayError> {
+    ) -> Result<Box<Event>, ReplayError> {
         let shard = shard.unwrap_or_else(|| shard_of(event.cardholder_fp.0, self.shards.len()));
         if let Some(share) = self.share.get_mut(shard) {
             share.push(Item {

@@ -172,7 +172,7 @@ pub enum StreamError {
     /// The port for `/livez`, `/readyz` and `/metrics`.
     #[error("{0}\n  = help: free the port, or name another address as `http.listen`")]
     Port(String),
-    /// Who may call the risk API, or where its calls are noted.
+    /// Who may call the risk API, by which TLS, or where its calls are noted.
     #[error("{0}")]
     Door(String),
     /// The notifier cannot work with its configuration.

@@ -12,6 +12,7 @@ use crate::domain::outcome::{Decision, Reason};
 use crate::engine::Engine;
 use crate::engine::book::{Band, Rule};
 use crate::engine::cards::{self, Card};
+use crate::engine::decide::SUSPENDED;
 use crate::engine::record::Record;
 use crate::expr::Explained;
 use crate::rulebook::conditions;
@@ -152,7 +153,12 @@ fn write_reason(
         json.field("threshold", &term.text);
     } else {
         let hold = decision.hold.filter(|_| &*reason.code == "hold-in-force");
-        json.field("what", if hold.is_some() { "hold" } else { "rule" });
+        let what = match &*reason.code {
+            "hold-in-force" => "hold",
+            SUSPENDED => "enforcement",
+            _ => "rule",
+        };
+        json.field("what", what);
         let hold = hold.map(|hold| hold.to_string());
         json.optional("value", hold.as_deref());
         json.optional("threshold", None);

@@ -11,6 +11,7 @@ use crate::geo::Geo;
 use crate::intake::Intake;
 use crate::stream::StreamError;
 use crate::stream::append::adopt;
+use crate::stream::book::{SWITCH_KEY, Switched};
 use crate::stream::reader::Reader;
 use hashbrown::HashMap;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -38,8 +39,6 @@ pub struct Row {
     pub state: Box<str>,
     /// Event time of the line.
     pub at_ms: i64,
-    /// Of a hold, the alert that it belongs to.
-    pub alert: Option<EffectId>,
 }
 
 /// What is read of a line.
@@ -52,7 +51,6 @@ struct Line<'l> {
     cardholder: String,
     state: Option<&'l str>,
     status: Option<&'l str>,
-    alert: Option<&'l str>,
 }
 
 /// Rows by id, in the order in which they came first.
@@ -73,11 +71,6 @@ impl Rows {
         self.order.iter().rev().filter_map(|id| self.rows.get(id))
     }
 
-    /// Whether a hold belongs to an alert.
-    pub fn held(&self, alert: EffectId) -> bool {
-        self.newest().any(|row| row.alert == Some(alert))
-    }
-
     fn put(&mut self, line: &[u8]) {
         let Ok(read) = serde_json::from_slice::<Line<'_>>(line) else {
             return;
@@ -91,7 +84,6 @@ impl Rows {
             card: read.card.map(Into::into),
             state: Box::from(read.state.or(read.status).unwrap_or_default()),
             at_ms: Moment::parse(read.at).map_or(0, |at| at.ms),
-            alert: read.alert.and_then(EffectId::parse),
         };
         if self.rows.insert(id.0, row).is_none() {
             self.order.push_back(id.0);
@@ -114,6 +106,9 @@ pub struct Owner {
     /// Whether it has the role `api`.
     #[serde(default)]
     pub api: bool,
+    /// Whether it answers by TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 /// What the API knows from the topics.
@@ -123,6 +118,8 @@ pub struct Ledger {
     holds: RwLock<Rows>,
     alerts: RwLock<Rows>,
     owners: RwLock<BTreeMap<i32, Owner>>,
+    switched: RwLock<Option<Switched>>,
+    is_read: AtomicBool,
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
@@ -141,6 +138,8 @@ impl Ledger {
             holds: RwLock::default(),
             alerts: RwLock::default(),
             owners: RwLock::default(),
+            switched: RwLock::default(),
+            is_read: AtomicBool::new(false),
         }
     }
 
@@ -159,9 +158,20 @@ impl Ledger {
         read(&self.alerts)
     }
 
+    /// Whether all that was in the topics at the start has been read: before that a card may be bound
+    /// and not known to be.
+    pub fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
     /// Who scores a partition, as far as it was announced.
     pub fn owner(&self, partition: i32) -> Option<Owner> {
         read(&self.owners).get(&partition).cloned()
+    }
+
+    /// The switch of all enforcement as it was set last; nothing where it never was.
+    pub fn switched(&self) -> Option<Switched> {
+        read(&self.switched).clone()
     }
 
     /// Follows the topics until `stop`; calls `read_once` when all that was there has been read.
@@ -189,6 +199,7 @@ impl Ledger {
             if all.iter().all(|reader| reader.is_done())
                 && let Some(read_once) = read_once.take()
             {
+                self.is_read.store(true, Ordering::Release);
                 read_once();
             }
             std::thread::sleep(EVERY);
@@ -198,6 +209,11 @@ impl Ledger {
 
     fn own(&self, message: &BorrowedMessage<'_>) {
         let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+        if key == Some(SWITCH_KEY) {
+            let switched = message.payload().and_then(Switched::read);
+            change(&self.switched, |known| *known = switched);
+            return;
+        }
         let partition = key.and_then(|key| key.parse().ok());
         let owner = message
             .payload()

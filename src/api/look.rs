@@ -11,7 +11,9 @@ use crate::decode::contains_card_number;
 use crate::domain::event::{Event, MAX_TEXT_BYTES};
 use crate::domain::ids::Fingerprint;
 use crate::engine::cold::{Cold, Episode, Standing};
+use crate::engine::decide::SUSPENDED;
 use crate::engine::holds;
+use crate::engine::raise::{UNACKNOWLEDGED, UNACKNOWLEDGED_TEXT, UNDELIVERED, UNDELIVERED_TEXT};
 use crate::engine::record::Record;
 use crate::stream::seat::Sight;
 
@@ -20,12 +22,14 @@ const MAX_ROWS: usize = 200;
 /// Rows of a list that names no limit.
 const USUAL_ROWS: usize = 50;
 /// Codes of reasons that are the engine's own, with their sentences.
-const OWN_REASONS: [(&str, &str); 2] = [
-    ("hold-in-force", "A hold for the named pattern is in force"),
+const OWN_REASONS: [(&str, &str); 4] = [
     (
-        "hold-unacknowledged",
-        "A hold was delivered and nobody acknowledged it in time",
+        SUSPENDED,
+        "Enforcement is suspended: otherwise this would be stepped up or declined",
     ),
+    ("hold-in-force", "A hold for the named pattern is in force"),
+    (UNDELIVERED, UNDELIVERED_TEXT),
+    (UNACKNOWLEDGED, UNACKNOWLEDGED_TEXT),
 ];
 
 /// What is to be listed.
@@ -136,7 +140,7 @@ pub fn card(teller: &Teller, card: &str, span: Span) -> Result<Judged, Failure> 
     let token = event.push_text(card).ok_or(Code::NotFound)?;
     event.card = token;
     event.card_fp = Fingerprint::of(card);
-    teller.ledger.intake().resolve(&mut event);
+    teller.resolve(&mut event)?;
     let partition = teller.partition_of(event.cardholder());
     let is_behind = teller.seats.is_behind();
     let mut out = Vec::new();

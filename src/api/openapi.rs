@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 /// The shapes of bodies and answers.
 const SCHEMAS: &str = include_str!("openapi/schemas.json");
 
+/// The description of what is asked over gRPC, for people and their tools.
+pub const PROTO: &str = include_str!("grpc/varsel.v1.proto");
+
 /// The description as JSON.
 pub fn document() -> Value {
     let mut paths = Map::new();
@@ -33,16 +36,21 @@ pub fn document() -> Value {
             "license": {"name": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
     })
 }
 
 fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
-    responses.insert(
-        "200".to_owned(),
-        answered("as asked", route.answer, "application/json"),
-    );
+    let kind = if route.answer == "Text" {
+        "text/plain"
+    } else {
+        "application/json"
+    };
+    responses.insert("200".to_owned(), answered("as asked", route.answer, kind));
     if route.body.is_some() && !route.judges {
         let text = "in the log, and not shown yet";
         responses.insert(
@@ -50,7 +58,18 @@ fn operation(route: &Route) -> Value {
             answered(text, route.answer, "application/json"),
         );
     }
-    for code in route.failures.iter().chain(&[Code::Internal]) {
+    let door: &[Code] = if route.scopes.is_empty() {
+        &[]
+    } else {
+        &[Code::Unauthorized, Code::Forbidden, Code::RateLimited]
+    };
+    let mut codes = route.failures.to_vec();
+    for code in door.iter().chain(&[Code::BadRequest, Code::Internal]) {
+        if !codes.contains(code) {
+            codes.push(*code);
+        }
+    }
+    for code in codes {
         let status = code.status().to_string();
         let told = format!("`{}`: {}", code.word(), code.title());
         match responses
@@ -71,11 +90,13 @@ fn operation(route: &Route) -> Value {
         "operationId": name_of(route),
         "parameters": parameters(route),
         "responses": responses,
+        // Without `api.clients_file` nobody is asked for a token.
+        "security": if door.is_empty() { json!([]) } else { json!([{"bearer": []}, {}]) },
         "x-scopes": route.scopes.iter().map(|scope| scope.word()).collect::<Vec<_>>(),
     });
     if let (Some(body), Some(operation)) = (route.body, operation.as_object_mut()) {
         let content = json!({"application/json": {"schema": named(body)}});
-        let required = route.judges;
+        let required = route.judges || matches!(body, "Switch" | "Release" | "Verdict");
         operation.insert(
             "requestBody".to_owned(),
             json!({"required": required, "content": content}),

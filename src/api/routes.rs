@@ -22,6 +22,8 @@ pub enum Scope {
     Auditor,
     /// Looks only.
     ReadOnly,
+    /// Another instance, which hands over the calls of others; may ask for nothing itself.
+    Peer,
 }
 
 impl Scope {
@@ -34,6 +36,7 @@ impl Scope {
         Self::Admin,
         Self::Auditor,
         Self::ReadOnly,
+        Self::Peer,
     ];
 
     /// Its word.
@@ -46,6 +49,7 @@ impl Scope {
             Self::Admin => "admin",
             Self::Auditor => "auditor",
             Self::ReadOnly => "read_only",
+            Self::Peer => "peer",
         }
     }
 }
@@ -182,6 +186,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         failures: &[
+            Code::BadRequest,
             Code::CardNumber,
             Code::Restoring,
             Code::NoOwner,
@@ -233,8 +238,35 @@ pub const ROUTES: &[Route] = &[
         "Tells that an attempt was stepped up or declined for a hold.",
     ),
     Route {
+        body: Some("Release"),
         scopes: &[Analyst, Admin],
         ..step("/v1/holds/{id}/release", "Releases a hold; needs a reason.")
+    },
+    Route {
+        failures: &[Code::Deadline],
+        ..look(
+            "/v1/enforcement",
+            "Whether all enforcement is suspended, by whom and why.",
+            "Enforcement",
+        )
+    },
+    Route {
+        method: "POST",
+        body: Some("Switch"),
+        failures: &[
+            Code::AuditUnavailable,
+            Code::BadRequest,
+            Code::CardNumber,
+            Code::LogUnavailable,
+            Code::TooLarge,
+            Code::SlowBody,
+        ],
+        scopes: &[Admin],
+        ..look(
+            "/v1/enforcement",
+            "Suspends all enforcement at once, or resumes it.",
+            "Enforcement",
+        )
     },
     look(
         "/v1/problems",
@@ -247,6 +279,14 @@ pub const ROUTES: &[Route] = &[
             "/v1/reasons",
             "Every code of a reason under the rule book in force.",
             "Reasons",
+        )
+    },
+    Route {
+        scopes: &[],
+        ..look(
+            "/v1/proto",
+            "The same questions and answers for gRPC, as a `.proto`.",
+            "Text",
         )
     },
     Route {

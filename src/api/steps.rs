@@ -18,7 +18,6 @@ use crate::stream::tickets::Ticket;
 use rdkafka::message::OwnedHeaders;
 use serde::Deserialize;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -150,9 +149,6 @@ impl Teller {
         };
         let step = disposition(&alert, &own, verdict, holder, said);
         self.taken(&step, span).await?;
-        if verdict == "good" && &*row.state != "closed" && self.ledger.holds().held(alert) {
-            self.metrics.found_good.fetch_add(1, Ordering::Relaxed);
-        }
         loop {
             let row = self.ledger.alerts().get(alert).cloned();
             let row = row.ok_or(Code::UnknownAlert)?;
@@ -193,13 +189,7 @@ impl Teller {
     async fn taken(&self, step: &Step, span: Span) -> Result<(), Failure> {
         Decoder::default().decode(&step.line, &mut Event::default())?;
         let ticket = self.append(step)?;
-        while !ticket.is_settled() {
-            if span.left().is_zero() {
-                return Err(Code::LogUnavailable.into());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(())
+        self.acknowledged(&ticket, span).await
     }
 
     fn append(&self, step: &Step) -> Result<Arc<Ticket>, Failure> {

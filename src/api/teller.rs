@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::decode::{Decoder, Reject};
 use crate::domain::event::{Body, Event};
 use crate::domain::ids::EffectId;
+use crate::http::Tls;
 use crate::problem::Problem;
 use crate::stream::StreamError;
 use crate::stream::placing::partition_of;
@@ -131,6 +132,7 @@ impl Teller {
         ledger: &Arc<Ledger>,
         sender: &Sender,
         metrics: &Arc<Metrics>,
+        tls: Option<Arc<Tls>>,
     ) -> Result<Self, StreamError> {
         let keys = config
             .api
@@ -142,20 +144,35 @@ impl Teller {
                     source.fault(fault, "write `ID:HEX`, and the key before it after a space")
                 })
             });
+        let door = door(config)?;
         Ok(Self {
             config: Arc::clone(config),
             seats: Arc::clone(seats),
             ledger: Arc::clone(ledger),
             sender: sender.clone(),
             metrics: Arc::clone(metrics),
-            forwarder: Forwarder::new(&config.run.instance),
+            forwarder: Forwarder::new(&config.run.instance, !door.is_open(), tls),
             keys: keys.transpose().map_err(StreamError::Password)?,
-            door: door(config)?,
+            door,
             audit: audit(config)?,
             fine: metrics.answers.cell(&["ok"]),
             bench: Mutex::default(),
             told: Mutex::default(),
         })
+    }
+
+    /// Reads the clients' file again; one that is faulty changes nothing.
+    pub fn renew(&self) {
+        let Some(path) = &self.config.api.clients else {
+            return;
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        match text.and_then(|text| self.door.renew(&text)) {
+            Ok(()) => tracing::info!("the clients' file was read again"),
+            Err(fault) => {
+                tracing::error!("the new clients' file is refused, the old one stays: {fault}");
+            }
+        }
     }
 
     /// Judges an event of the contract, an authorization without its outcome or an AReq.
@@ -179,7 +196,7 @@ impl Teller {
         if !is_question {
             return Err(Code::NotAQuestion.into());
         }
-        self.ledger.intake().resolve(event);
+        self.resolve(event)?;
         let partition = self.partition_of(event.cardholder());
         let mut out = Vec::with_capacity(ANSWER_BYTES);
         let is_behind = self.seats.is_behind();
@@ -193,6 +210,19 @@ impl Teller {
             self.deliver(hold, event, at_ms);
         }
         Ok(Judged::Here(out))
+    }
+
+    /// Names the cardholder of an event, as intake does.
+    ///
+    /// # Errors
+    /// Where that cannot be known yet: the bindings of cards are being read.
+    pub fn resolve(&self, event: &mut Event) -> Result<(), Failure> {
+        if event.cardholder.is_empty() && !self.ledger.is_read() {
+            let text = "whose card it is cannot be told yet: the bindings of cards are being read";
+            return Err(Failure::new(Code::Restoring, text));
+        }
+        self.ledger.intake().resolve(event);
+        Ok(())
     }
 
     /// Counts a call by what was answered.
@@ -256,20 +286,28 @@ fn door(config: &Config) -> Result<Door, StreamError> {
             let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
             let read = text.and_then(|text| Door::read(&text, config.api.rate));
             read.map_err(|fault| {
-                let help = "write `NAME SCOPE[,SCOPE] SHA256`; `printf %s TOKEN | sha256sum` tells the last";
+                let help = "write `NAME SCOPE[,SCOPE] SHA256`; `printf %s TOKEN | sha256sum` tells the last, and of a certificate `openssl x509 -fingerprint -sha256`";
                 StreamError::Door(format!("`{shown}`: {fault}\n  = help: {help}"))
             })?
         }
     };
-    let listen = config.http.listen;
-    if !listen.ip().is_loopback() && !config.http.open {
-        let help = if door.is_open() {
-            "listen on 127.0.0.1; or name `api.clients_file`, put TLS before it, and set `http.open = true`"
-        } else {
-            "listen on 127.0.0.1; or put TLS before it and set `http.open = true`"
+    let http = &config.http;
+    let addresses = [Some(http.listen), http.grpc_listen].into_iter().flatten();
+    let is_secured = http.tls.is_some() && !door.is_open();
+    for listen in addresses.filter(|listen| !listen.ip().is_loopback()) {
+        if is_secured || http.open {
+            continue;
+        }
+        let (lacks, help) = match (&http.tls, door.is_open()) {
+            (None, true) => (
+                "TLS and credentials",
+                "name `[http.tls]` and `api.clients_file`",
+            ),
+            (None, false) => ("TLS", "name `certificate` and `key` in `[http.tls]`"),
+            (Some(_), _) => ("credentials", "name `api.clients_file`"),
         };
         return Err(StreamError::Door(format!(
-            "the risk API would be served at `{listen}` without TLS\n  = help: {help}"
+            "the risk API would be served at `{listen}` without {lacks}\n  = help: {help}; or listen on 127.0.0.1; where something before it sees to them, set `http.open = true`"
         )));
     }
     Ok(door)

@@ -90,7 +90,8 @@ fn seek(
 ) -> io::Result<Result<bool, crate::replay::source::SourceError>> {
     let mut engine = Engine::new(Arc::clone(prepared));
     let mut intake = Intake::new(geo.clone());
-    let (mut event, mut outcome, mut ticked) = (Event::default(), Outcome::default(), Vec::new());
+    let mut event = Box::<Event>::default();
+    let (mut outcome, mut ticked) = (Outcome::default(), Vec::new());
     loop {
         match merge.next(&mut event) {
             Ok(Next::Event { line, .. }) => {
@@ -104,7 +105,7 @@ fn seek(
                 }
                 engine.apply(&event, &mut outcome);
             }
-            Ok(Next::Refused(_) | Next::Repeat | Next::Tick(..) | Next::Book(..)) => {}
+            Ok(Next::Refused(_) | Next::Repeat | Next::Tick(..) | Next::Control(..)) => {}
             Ok(Next::End) => return Ok(Ok(false)),
             Err(error) => return Ok(Err(error)),
         }

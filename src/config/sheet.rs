@@ -105,19 +105,25 @@ impl<'t> Sheet<'t> {
             for (name, item) in document.iter() {
                 match self.known.keys().find(|known| **known == name) {
                     None => self.unknown(document.as_table(), None, name),
-                    Some(&known) => {
-                        for (table, _) in tables_of(item) {
-                            for (key, _) in table.iter() {
-                                if !self.known[known].contains(&key) {
-                                    self.unknown(table, Some(known), key);
-                                }
-                            }
-                        }
-                    }
+                    Some(&known) => self.strange(known, item),
                 }
             }
         }
         self.problems
+    }
+
+    /// Faults of the keys of a table or of each in a list, and of the tables in it, that nobody asked for.
+    fn strange(&mut self, known: &'static str, item: &Item) {
+        for (table, _) in tables_of(item) {
+            for (key, item) in table.iter() {
+                let inner = format!("{known}.{key}");
+                if !self.known[known].contains(&key) {
+                    self.unknown(table, Some(known), key);
+                } else if let Some((&inner, _)) = self.known.get_key_value(&*inner) {
+                    self.strange(inner, item);
+                }
+            }
+        }
     }
 
     fn unknown(&mut self, table: &dyn TableLike, home: Option<&'static str>, key: &str) {
@@ -169,9 +175,25 @@ impl<'s, 't, 'd> Part<'s, 't, 'd> {
         document: &'d Document<String>,
         name: &'static str,
     ) -> Self {
+        Self::of(sheet, Some(document.as_table()), name, name)
+    }
+
+    /// A table in this one, by its whole name.
+    pub fn inner(&mut self, name: &'static str) -> Part<'_, 't, 'd> {
+        let key = name.rsplit_once('.').map_or(name, |(_, key)| key);
+        self.key(key);
+        Part::of(self.sheet, self.table, name, key)
+    }
+
+    fn of(
+        sheet: &'s mut Sheet<'t>,
+        home: Option<&'d dyn TableLike>,
+        name: &'static str,
+        key: &str,
+    ) -> Self {
         sheet.known.entry(name).or_default();
-        let item = document.get(name);
-        let head = document.as_table().key(name).and_then(toml_edit::Key::span);
+        let item = home.and_then(|home| home.get(key));
+        let head = home.and_then(|home| home.key(key)?.span());
         let table = item.and_then(Item::as_table_like);
         if let (Some(item), None) = (item, table) {
             let at = item.span().or_else(|| head.clone()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Each table of `varsel.toml`: its keys, their bounds and defaults, and what must agree with what.
 //!
-//! `[kafka]` stands in `kafka.rs`, having the most to agree on; how a value is found in the text and how a fault is
-//! drawn stands in `sheet.rs`. `varsel.example.toml` shows all of it, and a test holds it to that.
+//! `[kafka]` and `[http]` stand in `kafka.rs` and `http.rs`, having the most to agree on; how a value is found in the
+//! text and how a fault is drawn stands in `sheet.rs`. `varsel.example.toml` shows all of it, and a test holds it to that.
 
 use super::secret;
 use super::sheet::{Given, Part, Sheet, is_variable};
@@ -108,6 +108,8 @@ pub fn default_for(bootstrap: &str) -> Config {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8089),
             advertise: None,
             open: false,
+            grpc_listen: None,
+            tls: None,
         },
         api: Api {
             fallback: Fallback::StepUp,
@@ -377,30 +379,7 @@ fn is_bucket(name: &str) -> bool {
 }
 
 fn edges(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Config) {
-    let mut part = Part::open(sheet, document, "http");
-    if let Some(given) = part.text("listen") {
-        match given.value.parse() {
-            Ok(listen) => config.http.listen = listen,
-            Err(_) => {
-                let message = format!("`{}` is not an address and a port", given.value);
-                let help = "write `127.0.0.1:8089`, or `0.0.0.0:8089` for every network";
-                part.fault(given.at, message, help);
-            }
-        }
-    }
-    if let Some(given) = part.text("advertise") {
-        let port = given.value.rsplit_once(':').map(|(_, port)| port);
-        let is_fine = port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-            && !given.value.contains(['/', '@', ' ']);
-        if is_fine {
-            config.http.advertise = Some(given.value.to_owned());
-        } else {
-            let message = format!("`{}` is not a host and a port", given.value);
-            let help = "write how other instances reach this one: `varsel-1.bank.example:8089`";
-            part.fault(given.at, message, help);
-        }
-    }
-    config.http.open = part.flag("open", config.http.open);
+    super::http::read(sheet, document, &mut config.http);
     api(sheet, document, &mut config.api);
     let mut part = Part::open(sheet, document, "bounds");
     config.bounds.lag_ready = part.span("lag_ready", 1..=DAY, config.bounds.lag_ready);

@@ -39,6 +39,7 @@ fn the_example_says_the_defaults_and_names_every_key() {
         "geo",
         "checkpoint",
         "http",
+        "http.tls",
         "api",
         "store",
         "notify",
@@ -60,7 +61,8 @@ fn the_example_says_the_defaults_and_names_every_key() {
         .collect();
     assert_eq!(lists.len(), tables.len());
     for key in lists.iter().flat_map(|list| list.split(", ")) {
-        assert!(text.contains(&format!("{key} = ")), "`{key}`");
+        let is_table = text.contains(&format!("[http.{key}]"));
+        assert!(is_table || text.contains(&format!("{key} = ")), "`{key}`");
     }
 }
 
@@ -81,7 +83,7 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
         rules.dir = "DIR"
         geo = { country = "FILE", asn = "FILE" }
         checkpoint = { url = "s3://bucket/a/b/", every = "2s", keep = 9 }
-        http = { listen = "[::]:0", advertise = "here:80", open = true }
+        http = { listen = "[::]:0", advertise = "here:80", open = true, grpc_listen = "[::1]:0", tls = { certificate = "FILE", key = "FILE", client_ca = "FILE", peer_ca = "FILE", require_client_certificate = true } }
         api = { fallback = "decline", deadline = "1s", token_keys_env = "V_K", clients_file = "FILE", audit_file = "a.jsonl", rate = 7 }
         bounds = { lag_ready = "5m", in_flight = 64 }
         log = { level = "debug", format = "text" }
@@ -140,7 +142,7 @@ fn every_other_key_changes_its_value() {
     assert_eq!(config.rules.dir.as_deref(), Some(dir.path()));
     assert_eq!(
         (config.geo.country, config.geo.asn),
-        (Some(file.clone()), Some(file))
+        (Some(file.clone()), Some(file.clone()))
     );
     let place = Place::Bucket {
         bucket: "bucket".to_owned(),
@@ -156,6 +158,16 @@ fn every_other_key_changes_its_value() {
     );
     assert_eq!(config.http.listen.to_string(), "[::]:0");
     assert_eq!(config.http.advertise.as_deref(), Some("here:80"));
+    let grpc = config.http.grpc_listen.map(|listen| listen.to_string());
+    assert_eq!(grpc.as_deref(), Some("[::1]:0"));
+    let tls = Tls {
+        certificate: file.clone(),
+        key: file.clone(),
+        client_ca: Some(file.clone()),
+        require_client_certificate: true,
+        peer_ca: Some(file.clone()),
+    };
+    assert_eq!(config.http.tls, Some(tls));
     let api = config.api;
     assert_eq!(
         (api.fallback, api.deadline),

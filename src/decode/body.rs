@@ -4,7 +4,7 @@
 //! `action`. Fields of other types are passed over and counted.
 
 use super::field::{Field, set};
-use super::fields::{Fields, MAX_AMOUNT_MINOR, missing, mistyped, required, unknown_bit};
+use super::fields::{Fields, MAX_AMOUNT_MINOR, as_text, missing, mistyped, required, unknown_bit};
 use super::moment::Calendar;
 use super::token::{Kind, Token};
 use super::walk::Table;
@@ -102,14 +102,14 @@ const fn fields_of(kind: EventType) -> u64 {
 /// Makes the event of a record that has been read, and tells how many of its fields its type does
 /// not have. Where `is_open` the outcome is still to come.
 pub(super) fn build(
-    text: &str,
+    record: &[u8],
     table: &Table,
     calendar: &mut Calendar,
     event: &mut Event,
     is_open: bool,
 ) -> Result<u64, Fault> {
     let aliases = clear(event);
-    let mut fields = Fields::new(text, table, calendar, event);
+    let mut fields = Fields::new(record, table, calendar, event);
     let kind = fields.common()?;
     let body = match kind {
         EventType::Authorization => Body::Authorization(fields.authorization(is_open)?),
@@ -175,7 +175,7 @@ impl Fields<'_> {
         let kind = EventType::parse(self.required_words(Field::Type)?).ok_or(UNKNOWN)?;
         let id = required(Field::Id, self.id(Field::Id)?)?;
         self.event.id = self.keep(Field::Id, id)?;
-        self.event.id_fp = Fingerprint::of(id);
+        self.event.id_fp = Fingerprint::of_bytes(id);
         self.event.at = required(Field::At, self.moment(Field::At)?)?;
         if let Some(received_at) = self.moment(Field::ReceivedAt)? {
             self.event.received_at_ms = Some(received_at.ms);
@@ -185,11 +185,11 @@ impl Fields<'_> {
         }
         if let Some((card, words)) = self.filled(Field::Card)? {
             self.event.card = card;
-            self.event.card_fp = Fingerprint::of(words);
+            self.event.card_fp = Fingerprint::of_bytes(words);
         }
         if let Some((cardholder, words)) = self.filled(Field::Cardholder)? {
             self.event.cardholder = cardholder;
-            self.event.cardholder_fp = Fingerprint::of(words);
+            self.event.cardholder_fp = Fingerprint::of_bytes(words);
         }
         self.keys(kind)?;
         Ok(kind)
@@ -233,13 +233,13 @@ impl Fields<'_> {
             Some(self.required_filled(Field::AcsTransId)?)
         } else {
             match self.words(Field::AcsTransId)? {
-                None | Some("") => None,
+                None | Some([]) => None,
                 Some(words) => Some((self.keep(Field::AcsTransId, words)?, words)),
             }
         };
         if let Some((span, words)) = acs {
             self.event.acs = span;
-            self.event.acs_fp = Fingerprint::of(words);
+            self.event.acs_fp = Fingerprint::of_bytes(words);
         }
         Ok(())
     }
@@ -282,7 +282,7 @@ impl Fields<'_> {
         )?;
         Ok(Merchant {
             id,
-            id_fp: Fingerprint::of(words).short(),
+            id_fp: Fingerprint::of_bytes(words).short(),
             name,
             country,
         })
@@ -304,7 +304,7 @@ impl Fields<'_> {
         )?;
         let security = required(Field::Security, security)?;
         let (response_code, code) = if is_open && self.token(Field::ResponseCode).is_none() {
-            (Span::default(), "")
+            (Span::default(), [].as_slice())
         } else {
             self.required_filled(Field::ResponseCode)?
         };
@@ -335,7 +335,7 @@ impl Fields<'_> {
             response_code,
             response,
             kind: kind.unwrap_or(AuthorizationKind::Authorization),
-            original_fp: original.map(Fingerprint::of).unwrap_or_default(),
+            original_fp: original.map(Fingerprint::of_bytes).unwrap_or_default(),
             eci,
             exemption: self.text(Field::Exemption)?,
             available_balance_minor,
@@ -431,8 +431,8 @@ impl Fields<'_> {
         let count = match token.kind {
             Kind::Text | Kind::Unescaped => {
                 let digits = self.required_words(field)?;
-                let plain = digits.len() <= 2 && digits.bytes().all(|b| b.is_ascii_digit());
-                plain.then(|| digits.parse::<u8>().ok()).flatten()
+                let plain = digits.len() <= 2 && digits.iter().all(u8::is_ascii_digit);
+                plain.then(|| as_text(digits).parse::<u8>().ok()).flatten()
             }
             Kind::Null | Kind::Integer | Kind::Float | Kind::Bool | Kind::Array | Kind::Object => {
                 let count = self.integer(field, 0..=99, SAYS)?;
@@ -575,12 +575,13 @@ impl Fields<'_> {
 }
 
 /// Four digits.
-fn mcc(words: &str) -> Result<u16, Fault> {
-    let plain = words.len() == 4 && words.bytes().all(|b| b.is_ascii_digit());
-    let number = if plain {
-        words.parse::<u16>().ok()
-    } else {
-        None
-    };
-    number.ok_or(mistyped(Field::Mcc, "must be a string of 4 digits"))
+#[inline]
+fn mcc(words: &[u8]) -> Result<u16, Fault> {
+    const FAULT: Fault = mistyped(Field::Mcc, "must be a string of 4 digits");
+    let digits: &[u8; 4] = words.try_into().map_err(|_| FAULT)?;
+    let digits = digits.map(|digit| u16::from(digit.wrapping_sub(b'0')));
+    if digits.iter().any(|digit| *digit > 9) {
+        return Err(FAULT);
+    }
+    Ok(digits.iter().fold(0, |number, digit| number * 10 + digit))
 }

@@ -120,12 +120,54 @@ pub(super) const fn set(fields: &[Field]) -> u64 {
     all
 }
 
-/// A short text to be compared with what stands in a record, made so that comparing it is a few
-/// loads and no jump: a key with its quotes and colon, or all that stands between two values.
+/// So many bytes, placed so that one instruction can take many of them from memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(align(32))]
+struct Lanes([u8; Opening::MAX]);
+
+/// What bytes must be, and which of them count: zeros elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    bytes: Lanes,
+    /// All bits of every byte that counts.
+    mask: Lanes,
+}
+
+impl Block {
+    /// Of at most [`Opening::MAX`] bytes, of which those count that have a mark.
+    pub(super) const fn new(text: &[u8], marks: &[bool]) -> Self {
+        let (mut bytes, mut mask) = ([0; Opening::MAX], [0; Opening::MAX]);
+        let mut at = 0;
+        while at < text.len() {
+            if marks[at] {
+                bytes[at] = text[at];
+                mask[at] = u8::MAX;
+            }
+            at += 1;
+        }
+        Self {
+            bytes: Lanes(bytes),
+            mask: Lanes(mask),
+        }
+    }
+
+    /// Whether bytes are such: no jump, so that the compiler takes many at once.
+    #[inline(always)]
+    pub(super) fn is_in(&self, chunk: &[u8; Opening::MAX]) -> bool {
+        let (Lanes(bytes), Lanes(mask)) = (self.bytes, self.mask);
+        let mut odd = 0;
+        for lane in 0..Opening::MAX {
+            odd |= (chunk[lane] & mask[lane]) ^ bytes[lane];
+        }
+        odd == 0
+    }
+}
+
+/// A short text to be compared with what stands in a record: a key with its quotes and colon, or
+/// all that stands between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Opening {
-    words: [u64; 4],
-    masks: [u64; 4],
+    block: Block,
     length: usize,
 }
 
@@ -135,64 +177,47 @@ impl Opening {
 
     /// Of a text of at most [`Self::MAX`] bytes.
     pub(super) const fn new(text: &[u8]) -> Self {
-        assert!(text.len() <= Self::MAX, "longer than two words");
-        let (mut words, mut masks) = ([0; 4], [0; 4]);
-        let mut at = 0;
-        while at < text.len() {
-            words[at / 8] |= (text[at] as u64) << (at % 8 * 8);
-            masks[at / 8] |= 0xff << (at % 8 * 8);
-            at += 1;
-        }
+        assert!(text.len() <= Self::MAX, "longer than can be compared");
         Self {
-            words,
-            masks,
+            block: Block::new(text, &[true; Self::MAX]),
             length: text.len(),
         }
     }
 
-    /// Its length in bytes.
-    #[inline]
-    pub(super) const fn length(&self) -> usize {
-        self.length
+    /// The text itself.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.block.bytes.0.get(..self.length).unwrap_or_default()
     }
 
     /// How many quotes are in it.
-    pub(super) fn quotes(&self) -> u64 {
-        let bytes = self.words.iter().flat_map(|word| word.to_le_bytes());
-        bytes.map(|byte| u64::from(byte == b'"')).sum()
+    pub(super) fn quotes(&self) -> u32 {
+        let quotes = self.bytes().iter().map(|byte| u32::from(*byte == b'"'));
+        quotes.sum()
     }
 
     /// Its length where the text begins with exactly that, else 0.
     #[inline]
     pub(super) fn length_in(&self, rest: &[u8]) -> usize {
-        if self.begins(rest) { self.length } else { 0 }
+        let begins = match rest.first_chunk::<{ Self::MAX }>() {
+            Some(chunk) => self.begins(chunk),
+            None => self.begins_short(rest),
+        };
+        if begins { self.length } else { 0 }
     }
 
-    /// Whether the text begins with exactly that.
+    /// Whether so many bytes begin with exactly that.
     #[inline(always)]
-    pub(super) fn begins(&self, rest: &[u8]) -> bool {
-        match rest.first_chunk::<{ Self::MAX }>() {
-            Some(chunk) => self.is_in(chunk),
-            None => self.is_in_short(rest),
-        }
-    }
-
-    #[inline(always)]
-    fn is_in(&self, chunk: &[u8; Self::MAX]) -> bool {
-        let (eights, _) = chunk.as_chunks::<8>();
-        let odd =
-            |nth: usize| (u64::from_le_bytes(eights[nth]) ^ self.words[nth]) & self.masks[nth];
-        // Most pieces are short.
-        odd(0) | odd(1) == 0 && (self.length <= 16 || odd(2) | odd(3) == 0)
+    pub(super) fn begins(&self, chunk: &[u8; Self::MAX]) -> bool {
+        self.block.is_in(chunk)
     }
 
     /// Near the end of a record: zeros, which are in no key, fill it up.
-    fn is_in_short(&self, rest: &[u8]) -> bool {
+    fn begins_short(&self, rest: &[u8]) -> bool {
         let mut chunk = [0; Self::MAX];
         if let Some(place) = chunk.get_mut(..rest.len()) {
             place.copy_from_slice(rest);
         }
-        self.is_in(&chunk)
+        self.begins(&chunk)
     }
 }
 

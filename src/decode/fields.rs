@@ -6,7 +6,7 @@ use super::field::Field;
 use super::moment::Calendar;
 use super::token::{Kind, Token};
 use super::walk::Table;
-use super::{Code, Fault};
+use super::{Code, Fault, MAX_WHOLE_BYTES};
 use crate::domain::country::Country;
 use crate::domain::event::{Event, MAX_ID_CHARS, MAX_TEXT_BYTES, Span, UnknownCodes};
 use crate::domain::time::Moment;
@@ -18,13 +18,9 @@ pub(super) const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000_000;
 /// The longest `acct_info` that is kept, in bytes: thrice what all fields of EMV need.
 const MAX_ACCT_INFO_BYTES: usize = 4 * 1024;
 
-/// The longest record that an event keeps whole, in bytes: four times the contract's longest, and
-/// little beside what an event of many long texts keeps anyway.
-const MAX_WHOLE_BYTES: usize = 4 * 1024;
-
 /// The fields of one record, and the event that they become.
 pub(super) struct Fields<'a> {
-    pub(super) text: &'a str,
+    pub(super) record: &'a [u8],
     pub(super) table: &'a Table,
     pub(super) calendar: &'a mut Calendar,
     pub(super) event: &'a mut Event,
@@ -76,28 +72,22 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a record that has been read; a short one becomes the event's text.
+    /// The fields of a record that has been read; a short one is the event's text already.
     #[inline]
     pub(super) fn new(
-        text: &'a str,
+        record: &'a [u8],
         table: &'a Table,
         calendar: &'a mut Calendar,
         event: &'a mut Event,
     ) -> Self {
-        let is_whole = text.len() <= MAX_WHOLE_BYTES;
-        event.text.clear();
-        let is_plain = is_whole && table.is_plain;
-        event.plain = if is_plain { text.len() } else { 0 }
-            .try_into()
-            .unwrap_or(0);
-        if is_whole {
-            event.text.push_str(text);
-            if !table.unescaped.is_empty() {
-                event.text.push_str(&table.unescaped);
-            }
+        let is_whole = record.len() <= MAX_WHOLE_BYTES;
+        let plain = if table.is_plain { record.len() } else { 0 };
+        event.plain = plain.try_into().unwrap_or(0);
+        if is_whole && !table.unescaped.is_empty() {
+            event.text.extend_from_slice(table.unescaped.as_bytes());
         }
         Self {
-            text,
+            record,
             table,
             calendar,
             event,
@@ -108,26 +98,38 @@ impl<'a> Fields<'a> {
     /// The value of a field; `null` is as good as absent.
     #[inline(always)]
     pub(super) fn token(&self, field: Field) -> Option<Token> {
-        let token = self.table.tokens[field.index()];
+        let token = self.table.token(field);
         (self.table.seen & field.bit() != 0 && token.kind != Kind::Null).then_some(token)
     }
 
     #[inline(always)]
-    pub(super) fn words(&self, field: Field) -> Result<Option<&'a str>, Fault> {
-        let Some(token) = self.token(field) else {
+    pub(super) fn words(&self, field: Field) -> Result<Option<&'a [u8]>, Fault> {
+        if self.table.texts & field.bit() != 0 {
+            let place = self.table.places[field.index()];
+            return Ok(Some(place.of(self.record)));
+        }
+        if self.table.seen & field.bit() == 0 {
             return Ok(None);
-        };
+        }
+        self.odd_words(field)
+    }
+
+    /// The words of a field that has escapes, or is no text.
+    #[cold]
+    fn odd_words(&self, field: Field) -> Result<Option<&'a [u8]>, Fault> {
+        let token = self.table.token(field);
         match token.kind {
-            Kind::Text => Ok(Some(token.of(self.text))),
-            Kind::Unescaped => Ok(Some(token.of(&self.table.unescaped))),
-            Kind::Null | Kind::Integer | Kind::Float | Kind::Bool | Kind::Array | Kind::Object => {
+            Kind::Null => Ok(None),
+            Kind::Text => Ok(Some(token.place.of(self.record))),
+            Kind::Unescaped => Ok(Some(token.place.of(self.table.unescaped.as_bytes()))),
+            Kind::Integer | Kind::Float | Kind::Bool | Kind::Array | Kind::Object => {
                 Err(mistyped(field, "must be a string"))
             }
         }
     }
 
     #[inline(always)]
-    pub(super) fn required_words(&self, field: Field) -> Result<&'a str, Fault> {
+    pub(super) fn required_words(&self, field: Field) -> Result<&'a [u8], Fault> {
         required(field, self.words(field)?)
     }
 
@@ -142,27 +144,27 @@ impl<'a> Fields<'a> {
 
     /// Text that may be absent but not empty.
     #[inline(always)]
-    pub(super) fn filled(&mut self, field: Field) -> Result<Option<(Span, &'a str)>, Fault> {
+    pub(super) fn filled(&mut self, field: Field) -> Result<Option<(Span, &'a [u8])>, Fault> {
         match self.words(field)? {
             None => Ok(None),
-            Some("") => Err(mistyped(field, "must not be empty")),
+            Some([]) => Err(mistyped(field, "must not be empty")),
             Some(words) => Ok(Some((self.keep(field, words)?, words))),
         }
     }
 
     #[inline(always)]
-    pub(super) fn required_filled(&mut self, field: Field) -> Result<(Span, &'a str), Fault> {
+    pub(super) fn required_filled(&mut self, field: Field) -> Result<(Span, &'a [u8]), Fault> {
         let filled = self.filled(field)?;
         required(field, filled)
     }
 
     /// An id of an event or of an effect of ours: 1 to 64 characters.
     #[inline(always)]
-    pub(super) fn id(&self, field: Field) -> Result<Option<&'a str>, Fault> {
+    pub(super) fn id(&self, field: Field) -> Result<Option<&'a [u8]>, Fault> {
         let Some(id) = self.words(field)? else {
             return Ok(None);
         };
-        let fits = id.len() <= MAX_ID_CHARS || id.chars().count() <= MAX_ID_CHARS;
+        let fits = id.len() <= MAX_ID_CHARS || as_text(id).chars().count() <= MAX_ID_CHARS;
         if id.is_empty() || !fits {
             return Err(mistyped(field, "must have 1 to 64 characters"));
         }
@@ -171,22 +173,22 @@ impl<'a> Fields<'a> {
 
     /// Keeps the words of a field in the event.
     #[inline(always)]
-    pub(super) fn keep(&mut self, field: Field, words: &str) -> Result<Span, Fault> {
+    pub(super) fn keep(&mut self, field: Field, words: &[u8]) -> Result<Span, Fault> {
         let too_long = mistyped(field, "is longer than 512 bytes");
         if !self.is_whole {
-            return self.event.push_text(words).ok_or(too_long);
+            return self.event.push_text(as_text(words)).ok_or(too_long);
         }
         if words.len() > MAX_TEXT_BYTES {
             return Err(too_long);
         }
-        self.span(self.table.tokens[field.index()]).ok_or(too_long)
+        self.span(self.table.token(field)).ok_or(too_long)
     }
 
     /// Where a value stands in an event's text that is the record's.
     #[inline(always)]
     fn span(&self, token: Token) -> Option<Span> {
         let before = if token.kind == Kind::Unescaped {
-            self.text.len()
+            self.record.len()
         } else {
             0
         };
@@ -202,13 +204,11 @@ impl<'a> Fields<'a> {
         let Some(token) = self.token(Field::AcctInfo) else {
             return Ok(Span::default());
         };
-        let raw = match token.kind {
-            // Text is kept without quotes, and resolved where it had escapes.
-            Kind::Unescaped => token.of(&self.table.unescaped),
-            Kind::Null | Kind::Text | Kind::Integer | Kind::Float | Kind::Bool => {
-                token.of(self.text)
-            }
-            Kind::Array | Kind::Object => token.of(self.text),
+        // Text is kept without quotes, and resolved where it had escapes.
+        let raw = if token.kind == Kind::Unescaped {
+            token.place.of(self.table.unescaped.as_bytes())
+        } else {
+            token.place.of(self.record)
         };
         if raw.len() > MAX_ACCT_INFO_BYTES {
             return Err(TOO_LONG);
@@ -218,7 +218,7 @@ impl<'a> Fields<'a> {
         }
         let start = u16::try_from(self.event.text.len()).map_err(|_| TOO_LONG)?;
         let len = u16::try_from(raw.len()).map_err(|_| TOO_LONG)?;
-        self.event.text.push_str(raw);
+        self.event.text.extend_from_slice(raw);
         Ok(Span { start, len })
     }
 
@@ -237,7 +237,7 @@ impl<'a> Fields<'a> {
         if token.kind != Kind::Integer {
             return Err(fault);
         }
-        let value = whole(token.of(self.text)).ok_or(fault)?;
+        let value = whole(token.place.of(self.record)).ok_or(fault)?;
         if bounds.contains(&value) {
             Ok(Some(value))
         } else {
@@ -268,8 +268,8 @@ impl<'a> Fields<'a> {
     /// An address; an IPv4 address in IPv6 clothes is unwrapped. Empty text is as good as absent.
     pub(super) fn address(&self, field: Field) -> Result<Option<IpAddr>, Fault> {
         match self.words(field)? {
-            None | Some("") => Ok(None),
-            Some(words) => match ipv4(words).map_or_else(|| words.parse(), Ok) {
+            None | Some([]) => Ok(None),
+            Some(words) => match ipv4(words).map_or_else(|| as_text(words).parse(), Ok) {
                 Ok(IpAddr::V4(address)) => Ok(Some(IpAddr::V4(address))),
                 Ok(IpAddr::V6(address)) => Ok(Some(address.to_canonical())),
                 Err(_) => Err(mistyped(field, "must be an IPv4 or IPv6 address")),
@@ -283,7 +283,7 @@ impl<'a> Fields<'a> {
         &mut self,
         field: Field,
         bit: usize,
-        parse: impl Fn(&str) -> T,
+        parse: impl Fn(&'a [u8]) -> T,
     ) -> Result<Option<T>, Fault> {
         let Some(words) = self.words(field)? else {
             return Ok(None);
@@ -303,7 +303,7 @@ impl<'a> Fields<'a> {
     /// Calls for each text of an array; false where something else is in it. The array has been
     /// read once already, so that only its outline is looked at here.
     pub(super) fn each_text(&self, token: Token, mut each: impl FnMut(&str) -> bool) -> bool {
-        let array = token.of(self.text);
+        let array = as_text(token.place.of(self.record));
         let mut inner = array.get(1..array.len().saturating_sub(1)).unwrap_or("");
         loop {
             inner = inner.trim_start_matches([' ', '\t', '\r', '\n', ',']);
@@ -332,10 +332,10 @@ impl<'a> Fields<'a> {
 }
 
 /// Four numbers and three points, as most addresses are; all else is left to the library.
-fn ipv4(words: &str) -> Option<IpAddr> {
+fn ipv4(words: &[u8]) -> Option<IpAddr> {
     let (mut octets, mut at) = ([0_u8; 4], 0);
     let mut digits = 0;
-    for byte in words.bytes() {
+    for &byte in words {
         let octet = octets.get_mut(at)?;
         if byte == b'.' && digits > 0 {
             (at, digits) = (at + 1, 0);
@@ -355,20 +355,25 @@ fn ipv4(words: &str) -> Option<IpAddr> {
 /// The digits of a JSON integer; nothing for `-0`, which JSON readers take for a float, and for
 /// more digits than fit.
 #[inline]
-fn whole(raw: &str) -> Option<i64> {
-    if raw == "-0" {
-        return None;
-    }
-    let (sign, digits) = raw
-        .strip_prefix('-')
-        .map_or((1, raw), |digits| (-1, digits));
+fn whole(raw: &[u8]) -> Option<i64> {
+    let (sign, digits) = match raw {
+        b"-0" => return None,
+        [b'-', digits @ ..] => (-1, digits),
+        digits => (1, digits),
+    };
     if digits.len() > 18 {
         return None;
     }
     let value = digits
-        .bytes()
+        .iter()
         .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
     Some(sign * value)
+}
+
+/// The text of a piece of a record, which as a whole is UTF-8.
+#[inline]
+pub(super) fn as_text(piece: &[u8]) -> &str {
+    str::from_utf8(piece).unwrap_or("")
 }
 
 fn closing_quote(bytes: &[u8]) -> Option<usize> {
@@ -389,7 +394,7 @@ mod tests {
     #[test]
     fn the_quick_reader_of_addresses_takes_what_the_library_takes() {
         for words in ["1.2.3.4", "0.0.0.0", "255.255.255.255", "10.0.100.9"] {
-            assert_eq!(ipv4(words), words.parse().ok());
+            assert_eq!(ipv4(words.as_bytes()), words.parse().ok());
         }
         for words in [
             "",
@@ -410,7 +415,7 @@ mod tests {
             "1.2.3.x",
             ".1.2.3.4",
         ] {
-            assert_eq!(ipv4(words), None, "{words}");
+            assert_eq!(ipv4(words.as_bytes()), None, "{words}");
         }
     }
 }

@@ -7,10 +7,8 @@
 
 use super::Code;
 use super::field::{Field, OPENINGS, Scope, is_amount, set};
-use super::look::Look;
 use super::pan::{contains_card_number, number_contains_card_number};
-use super::shape::Shapes;
-use super::token::{Kind, Token};
+use super::token::{Kind, Place, Token};
 use crate::domain::codes::{EventType, Message};
 
 /// Objects and arrays within each other, the record itself included: the contract needs two, the
@@ -45,10 +43,14 @@ pub(super) struct Stranger {
 pub(super) struct Table {
     /// The fields that the record has, as a set.
     pub(super) seen: u64,
-    /// Their values, by field; stale where not in `seen`.
-    pub(super) tokens: [Token; TOKENS],
+    /// Where their values stand, by field; stale where not in `seen`.
+    pub(super) places: [Place; TOKENS],
+    /// What they are, by field; stale where in `texts` or not in `seen`.
+    pub(super) kinds: [Kind; TOKENS],
     /// Texts that had escapes, resolved, one after another.
     pub(super) unescaped: String,
+    /// The fields whose value is text without escapes, as a set.
+    pub(super) texts: u64,
     /// Whether the record has neither escapes nor control characters.
     pub(super) is_plain: bool,
     /// How many keys of the record, its merchant or its subject belong to no field.
@@ -86,8 +88,10 @@ impl Default for Table {
         }
         Self {
             seen: 0,
-            tokens: [Token::default(); TOKENS],
+            places: [Place::default(); TOKENS],
+            kinds: [Kind::default(); TOKENS],
             unescaped: String::new(),
+            texts: 0,
             is_plain: false,
             unknown: 0,
             strangers: Vec::new(),
@@ -108,27 +112,26 @@ const fn opening_of(scope: Scope) -> usize {
 }
 
 impl Table {
-    /// Reads a record. Of several faults the first in this order is told: what is no JSON or too
-    /// deep, a card number, a key twice, a value that is no object.
-    pub(super) fn read(&mut self, shapes: &mut Shapes, text: &str) -> Result<(), Code> {
-        self.unescaped.clear();
-        self.card_number = false;
-        self.duplicate = false;
-        let look = Look::of(text.as_bytes());
-        self.is_plain = look.is_plain;
-        if !look.is_plain {
-            return self.walk(text);
+    /// The value of a field that the record has.
+    #[inline(always)]
+    pub(super) fn token(&self, field: Field) -> Token {
+        let is_text = self.texts & field.bit() != 0;
+        Token {
+            place: self.places[field.index()],
+            kind: if is_text {
+                Kind::Text
+            } else {
+                self.kinds[field.index()]
+            },
         }
-        if shapes.follow(text, look, self).is_some() {
-            return Ok(());
-        }
-        self.walk(text)?;
-        shapes.learn(text, self);
-        Ok(())
     }
 
-    fn walk(&mut self, text: &str) -> Result<(), Code> {
+    /// Reads a record. Of several faults the first in this order is told: what is no JSON or too
+    /// deep, a card number, a key twice, a value that is no object.
+    pub(super) fn walk(&mut self, text: &str) -> Result<(), Code> {
         self.seen = 0;
+        self.texts = 0;
+        self.unescaped.clear();
         self.unknown = 0;
         self.strangers.clear();
         self.card_number = false;
@@ -188,6 +191,8 @@ pub(super) fn nested(
     table: &mut Table,
 ) -> Option<Token> {
     let keeps = place == Field::AcctInfo.index();
+    (table.card_number, table.duplicate) = (false, false);
+    table.keys.clear();
     let mut walk = Walk {
         text,
         bytes: text.as_bytes(),
@@ -310,7 +315,11 @@ impl Walk<'_> {
             _ => self.value(field.is_amount(), depth)?,
         };
         self.keeps = false;
-        self.table.tokens[field.index()] = token;
+        self.table.places[field.index()] = token.place;
+        self.table.kinds[field.index()] = token.kind;
+        if token.kind == Kind::Text {
+            self.table.texts |= field.bit();
+        }
         if SETS_ROW & field.bit() != 0 {
             self.set_row(field, token);
         }
@@ -501,7 +510,7 @@ mod tests {
     #[test]
     fn the_grammar_is_strict() {
         let mut table = Table::default();
-        let mut code = |text: &str| table.read(&mut Shapes::default(), text).err();
+        let mut code = |text: &str| table.walk(text).err();
         for good in [
             "{}",
             " { } ",

@@ -23,8 +23,11 @@ macro_rules! words {
             /// Every known value, in code order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The value of a wire word; an unheard-of word is [`Self::Unknown`].
-            pub fn parse(word: &str) -> Self {
-                match word { $($word => Self::$variant,)+ _ => Self::Unknown }
+            #[inline]
+            pub fn parse<W: AsRef<[u8]> + ?Sized>(word: &W) -> Self {
+                let word = word.as_ref();
+                $(if word == $word.as_bytes() { return Self::$variant; })+
+                Self::Unknown
             }
             /// The wire word; `unknown` for the unknown.
             pub const fn word(self) -> &'static str {
@@ -49,8 +52,11 @@ macro_rules! words {
             /// Every value, in code order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The value of a wire word, or nothing where it is not one of [`Self::WORDS`].
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
+            #[inline]
+            pub fn parse<W: AsRef<[u8]> + ?Sized>(word: &W) -> Option<Self> {
+                let word = word.as_ref();
+                $(if word == $word.as_bytes() { return Some(Self::$variant); })+
+                None
             }
             /// The wire word.
             pub const fn word(self) -> &'static str {
@@ -228,17 +234,20 @@ impl Action {
 impl ResponseGroup {
     /// The group of an ISO 8583 field 39 code (STANDARDS, section 4). `65` counts as a limit here;
     /// at Mastercard it is a soft decline, which the engine knows from the card's scheme.
-    pub fn of(code: &str) -> Self {
-        match code {
-            "00" | "10" | "85" => Self::Approved,
-            "51" => Self::Insufficient,
-            "61" | "65" => Self::Limit,
-            "1A" | "70" => Self::ScaRequired,
-            "05" => Self::DoNotHonour,
-            "12" | "13" | "14" | "54" | "55" | "75" | "82" | "N7" => Self::WrongData,
-            "04" | "07" | "41" | "43" | "57" | "58" | "62" | "78" | "93" => Self::Restricted,
-            "34" | "59" | "63" => Self::Suspected,
-            "19" | "86" | "91" | "92" | "96" => Self::Technical,
+    #[inline]
+    pub fn of<W: AsRef<[u8]> + ?Sized>(code: &W) -> Self {
+        match code.as_ref() {
+            b"00" | b"10" | b"85" => Self::Approved,
+            b"51" => Self::Insufficient,
+            b"61" | b"65" => Self::Limit,
+            b"1A" | b"70" => Self::ScaRequired,
+            b"05" => Self::DoNotHonour,
+            b"12" | b"13" | b"14" | b"54" | b"55" | b"75" | b"82" | b"N7" => Self::WrongData,
+            b"04" | b"07" | b"41" | b"43" | b"57" | b"58" | b"62" | b"78" | b"93" => {
+                Self::Restricted
+            }
+            b"34" | b"59" | b"63" => Self::Suspected,
+            b"19" | b"86" | b"91" | b"92" | b"96" => Self::Technical,
             _ => Self::Unknown,
         }
     }

@@ -39,8 +39,9 @@ impl Country {
     pub const COUNT: u8 = 250;
 
     /// Reads exactly two upper-case letters that are a listed code; anything else is `None`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
+    #[inline]
+    pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &T) -> Option<Self> {
+        let letters: [u8; 2] = text.as_ref().try_into().ok()?;
         row(letters).map(|_| Self::pack(letters))
     }
 

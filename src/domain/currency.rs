@@ -46,8 +46,9 @@ pub struct Currency(u32);
 
 impl Currency {
     /// Reads exactly three upper-case letters that are a listed code; anything else is `None`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let letters: [u8; 3] = text.as_bytes().try_into().ok()?;
+    #[inline]
+    pub fn parse<T: AsRef<[u8]> + ?Sized>(text: &T) -> Option<Self> {
+        let letters: [u8; 3] = text.as_ref().try_into().ok()?;
         let [a, b, c] = letters.map(|letter| usize::from(letter.wrapping_sub(b'A')));
         if a >= 26 || b >= 26 || c >= 26 {
             return None;

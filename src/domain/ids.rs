@@ -14,7 +14,12 @@ pub struct Fingerprint(pub u64);
 impl Fingerprint {
     /// The fingerprint of a key's text (XXH3-64).
     pub fn of(text: &str) -> Self {
-        Self(xxh3_64(text.as_bytes()).max(1))
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// The same of a text's bytes.
+    pub fn of_bytes(text: &[u8]) -> Self {
+        Self(xxh3_64(text).max(1))
     }
 
     /// The fingerprint of a card that stands for its holder: apart from every cardholder key, so

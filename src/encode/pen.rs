@@ -1,9 +1,9 @@
 //! The pen: decision lines one after another, where what most of them share is put together once.
 //!
-//! It writes the bytes that [`super::decision`] writes, and leaves to it every line that is not of
-//! every day.
+//! It writes the bytes that [`super::decision`] writes.
 
-use super::{LINE_BYTES, escaped, is_everyday};
+use super::found::Found;
+use super::{EVERYDAY, LINE_BYTES, POSITION, escaped, field, is_everyday, lateness, string};
 use crate::domain::codes::Advice;
 use crate::domain::event::{Event, Span};
 use crate::domain::outcome::Decision;
@@ -22,11 +22,13 @@ pub struct Pen {
     source: Arc<str>,
     /// From behind the score to the number of the position, in a line of every day.
     middle: Vec<u8>,
+    /// The rule book's version with its key, and the position up to its number.
+    version: Vec<u8>,
+    position: Vec<u8>,
+    found: Found,
     /// The day of the last line, since 1970, and how its times begin.
     day: i64,
     date: Vec<u8>,
-    /// A position's text, for other lines.
-    position: String,
 }
 
 impl Pen {
@@ -41,17 +43,6 @@ impl Pen {
         source: &Arc<str>,
         number: u64,
     ) {
-        let is_usual = decision.action == Advice::Allow
-            && decision.rates.is_none()
-            && !decision.late
-            && !event.card.is_empty()
-            && is_everyday(decision);
-        if !is_usual {
-            self.position.clear();
-            self.position.push_str(source);
-            self.position.push_str(itoa::Buffer::new().format(number));
-            return super::decision(out, event, decision, ruleset, &self.position);
-        }
         if !Arc::ptr_eq(&self.ruleset, ruleset) || !Arc::ptr_eq(&self.source, source) {
             self.prepare(ruleset, source);
         }
@@ -60,33 +51,66 @@ impl Pen {
         text(out, event, event.id);
         out.extend_from_slice(b"\",\"at\":\"");
         self.time(out, event.at.ms);
-        out.extend_from_slice(b"\",\"card\":\"");
-        text(out, event, event.card);
-        out.extend_from_slice(b"\",\"score\":");
+        if event.card.is_empty() {
+            out.extend_from_slice(b"\",\"card\":null");
+        } else {
+            out.extend_from_slice(b"\",\"card\":\"");
+            text(out, event, event.card);
+            out.push(b'"');
+        }
+        out.extend_from_slice(b",\"score\":");
         match decision.score {
             0 => out.push(b'0'),
             score => out.extend_from_slice(itoa::Buffer::new().format(score).as_bytes()),
         }
-        out.extend_from_slice(&self.middle);
+        let is_usual = decision.action == Advice::Allow
+            && decision.rates.is_none()
+            && !decision.late
+            && is_everyday(decision);
+        if is_usual {
+            out.extend_from_slice(&self.middle);
+        } else {
+            self.unusual(out, decision);
+        }
         out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         out.extend_from_slice(b"\"}\n");
+    }
+
+    /// From behind the score to the number of the position.
+    fn unusual(&mut self, out: &mut Vec<u8>, decision: &Decision) {
+        out.extend_from_slice(b",\"action\":\"");
+        out.extend_from_slice(decision.action.word().as_bytes());
+        out.push(b'"');
+        if is_everyday(decision) {
+            out.extend_from_slice(EVERYDAY);
+        } else {
+            self.found.write(out, decision);
+        }
+        out.extend_from_slice(&self.version);
+        if let Some(rates) = &decision.rates {
+            field(out, "rates", rates);
+        }
+        out.extend_from_slice(lateness(decision.late));
+        out.extend_from_slice(&self.position);
     }
 
     #[cold]
     fn prepare(&mut self, ruleset: &Arc<str>, source: &Arc<str>) {
         self.ruleset = Arc::clone(ruleset);
         self.source = Arc::clone(source);
-        self.middle.clear();
-        self.middle.extend_from_slice(b",\"action\":\"");
+        self.version = b",\"ruleset\":".to_vec();
+        string(&mut self.version, ruleset);
+        self.position = POSITION.to_vec();
+        self.position.push(b'"');
+        escaped(&mut self.position, source);
+        self.middle = b",\"action\":\"".to_vec();
         self.middle
             .extend_from_slice(Advice::Allow.word().as_bytes());
         self.middle.push(b'"');
-        self.middle.extend_from_slice(super::EVERYDAY);
-        super::string(&mut self.middle, ruleset);
-        self.middle.extend_from_slice(b",\"late\":false");
-        self.middle.extend_from_slice(super::POSITION);
-        self.middle.push(b'"');
-        escaped(&mut self.middle, source);
+        self.middle.extend_from_slice(EVERYDAY);
+        self.middle.extend_from_slice(&self.version);
+        self.middle.extend_from_slice(lateness(false));
+        self.middle.extend_from_slice(&self.position);
     }
 
     /// As [`write_rfc3339`] does; the date is worked out once a day.
@@ -122,7 +146,7 @@ fn text(out: &mut Vec<u8>, event: &Event, span: Span) {
     if start + length > usize::from(event.plain) {
         return escaped(out, event.str(span));
     }
-    let rest = event.text.as_bytes().get(start..).unwrap_or_default();
+    let rest = event.text.get(start..).unwrap_or_default();
     let end = out.len() + length;
     match (rest.first_chunk::<SHORT>(), rest.first_chunk::<LONG>()) {
         (Some(more), _) if length <= SHORT => {
@@ -141,7 +165,8 @@ fn text(out: &mut Vec<u8>, event: &Event, span: Span) {
 mod tests {
     use super::*;
     use crate::decode::Decoder;
-    use crate::domain::outcome::Refusals;
+    use crate::domain::ids::EffectId;
+    use crate::domain::outcome::{Reason, Refusals, RuleRef};
 
     fn usual() -> Decision {
         Decision {
@@ -172,9 +197,8 @@ mod tests {
         [quick, slow].map(|line| String::from_utf8(line).unwrap())
     }
 
-    #[test]
-    fn the_pen_writes_what_the_slow_hand_writes() {
-        let mut pen = Pen::default();
+    /// Decisions of every kind, some of which differ in one thing.
+    fn decisions() -> Vec<Decision> {
         let mut others = vec![usual()];
         others.push(Decision {
             score: 7,
@@ -200,7 +224,36 @@ mod tests {
             not_available: vec![(Arc::from("a"), "b")],
             ..usual()
         });
-        for decision in &others {
+        let rule = |id: &str, version| RuleRef {
+            id: Arc::from(id),
+            version,
+        };
+        let found = Decision {
+            action: Advice::StepUp,
+            rules: vec![rule("one", 1), rule("two", 2)],
+            reasons: vec![Reason {
+                code: Arc::from("one"),
+                text: Arc::from("says \"one\""),
+            }],
+            late: true,
+            ..usual()
+        };
+        let mut other = found.clone();
+        other.shadow = vec![rule("three", 3)];
+        other.rules[1] = rule("two", 2);
+        let mut third = found.clone();
+        third.rules[1].version = 3;
+        third.methods_refused = Refusals(1);
+        let mut held = found.clone();
+        held.hold = Some(EffectId(7));
+        others.extend([found.clone(), other, third, held, found]);
+        others
+    }
+
+    #[test]
+    fn the_pen_writes_what_the_slow_hand_writes() {
+        let mut pen = Pen::default();
+        for decision in &decisions() {
             for id in [
                 "a",
                 "0123456789abcdef0123456789abcdef-0123",

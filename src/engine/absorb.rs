@@ -20,7 +20,7 @@ use crate::engine::habit::level_up;
 use crate::engine::known::{self, Kind};
 use crate::engine::past::{self, Past};
 use crate::engine::prepared::Prepared;
-use crate::engine::record::{Marks, Record, seconds};
+use crate::engine::record::{Marks, Record, Spare, seconds};
 use crate::engine::seen;
 
 /// What is taken from the view before the record may change.
@@ -30,7 +30,8 @@ pub struct Facts {
     keep: bool,
     approved: bool,
     amount_minor: i64,
-    setting: Setting,
+    /// For what belongs to a challenge, and for eID steps.
+    setting: Option<Setting>,
     merchant: u32,
     mcc_group: u8,
     country: u8,
@@ -38,12 +39,10 @@ pub struct Facts {
 }
 
 /// Reads off an event in hand all that absorbing it needs.
+#[inline]
 pub fn facts(view: &View<'_>) -> Facts {
     let event = view.event;
     let purchase = view.purchase.unwrap_or_default();
-    let day = view.day();
-    let place = event.place;
-    let country = place.country.map_or(0, Country::index);
     let response = match &event.body {
         Body::Authorization(payment) => view.response(payment),
         Body::Threeds(_)
@@ -55,29 +54,30 @@ pub fn facts(view: &View<'_>) -> Facts {
         | Body::Hold(_) => ResponseGroup::Unknown,
     };
     let passed = view.challenge.filter(|c| c.passed());
+    let set = event.acs_fp.0 != 0 || view.challenge.is_some() || matches!(event.body, Body::Eid(_));
     Facts {
         class: view.class.with(ClassField::Response, response.code()),
         keep: is_kept(event),
         approved: response == ResponseGroup::Approved,
         amount_minor: settled(view, &purchase),
-        setting: Setting {
-            purchase: view.own,
-            country_accustomed: if country == 0 {
-                None
-            } else {
-                country_accustomed(view.record, country, day)
-            },
-            network_accustomed: if place.network == 0 {
-                None
-            } else {
-                network_accustomed(view.record, place.network, day)
-            },
-            acs: view.challenge.map_or(0, |c| c.acs),
-        },
+        setting: set.then(|| setting(view)),
         merchant: purchase.merchant,
         mcc_group: purchase.mcc_group,
         country: purchase.country,
         passed_network: passed.map_or(0, |c| c.browser_network),
+    }
+}
+
+#[inline(never)]
+fn setting(view: &View<'_>) -> Setting {
+    let place = view.event.place;
+    let day = view.day();
+    let country = place.country.map_or(0, Country::index);
+    Setting {
+        purchase: view.own,
+        country_accustomed: country_accustomed(view.record, country, day),
+        network_accustomed: network_accustomed(view.record, place.network, day),
+        acs: view.challenge.map_or(0, |c| c.acs),
     }
 }
 
@@ -110,6 +110,7 @@ pub fn absorb(
     event: &Event,
     facts: &Facts,
     clock_ms: i64,
+    spare: &mut Spare,
 ) -> u32 {
     let book = &prepared.book;
     let clock_s = seconds(clock_ms);
@@ -126,7 +127,7 @@ pub fn absorb(
             },
             id: event.id_fp.short(),
         };
-        gave_way += remember(record, event.id_fp.0, past, clock_ms);
+        gave_way += remember(record, event.id_fp.0, past, clock_ms, spare);
         gave_way += aggregates::feed(record, prepared, &past, clock_s);
     } else {
         gave_way += u32::from(seen::note(record, event.id_fp.0, clock_ms));
@@ -143,22 +144,24 @@ pub fn absorb(
         Body::Card(change) => gave_way += change_card(record, event, change),
         Body::Threeds(_) | Body::Otp(_) | Body::Disposition(_) | Body::Hold(_) => {}
     }
-    if event.acs_fp.0 != 0 || facts.setting.acs != 0 {
-        let is_plain_payment = event.kind() == EventType::Authorization && facts.setting.acs == 0;
+    if let Some(setting) = &facts.setting
+        && (event.acs_fp.0 != 0 || setting.acs != 0)
+    {
+        let is_plain_payment = event.kind() == EventType::Authorization && setting.acs == 0;
         if !is_plain_payment {
             let cold = record.cold.get_or_insert_default();
-            gave_way += u32::from(challenge::absorb(cold, event, &facts.setting, clock_ms));
+            gave_way += u32::from(challenge::absorb(cold, event, setting, clock_ms));
         }
     }
     gave_way
 }
 
 /// Keeps an event's id and the event itself. Returns how many entries had to give way.
-fn remember(record: &mut Record, id: u64, past: Past, clock_ms: i64) -> u32 {
+fn remember(record: &mut Record, id: u64, past: Past, clock_ms: i64, spare: &mut Spare) -> u32 {
     let clock_s = seconds(clock_ms);
     let ids = seen::renewal(record, id, clock_ms);
     if let Some((ids, events)) = ids.zip(past::renewal(record, past, clock_s)) {
-        record.renew(ids, events);
+        record.renew(ids, events, spare);
         return 0;
     }
     u32::from(seen::note(record, id, clock_ms)) + u32::from(past::insert(record, past, clock_s))
@@ -264,16 +267,11 @@ fn eid_step(record: &mut Record, event: &Event, eid: &Eid, facts: &Facts) {
         }
     }
     let marks = &mut record.marks;
+    let accustomed = facts.setting.and_then(|setting| setting.country_accustomed);
     if matches!(eid.action, Action::AppActivated | Action::AppReactivated) && at_s >= marks.app_s {
         marks.app_s = at_s;
-        marks.set(
-            Marks::APP_PLACE_KNOWN,
-            facts.setting.country_accustomed.is_some(),
-        );
-        marks.set(
-            Marks::APP_ACCUSTOMED,
-            facts.setting.country_accustomed == Some(true),
-        );
+        marks.set(Marks::APP_PLACE_KNOWN, accustomed.is_some());
+        marks.set(Marks::APP_ACCUSTOMED, accustomed == Some(true));
     } else if eid.action == Action::Blocked {
         marks.set(Marks::EID_BLOCKED, true);
     } else if eid.action == Action::Unblocked {

@@ -335,6 +335,9 @@ pub struct Policy {
     pub episode_ms: i64,
     /// How long a delivered hold may go without acknowledgement, in milliseconds.
     pub acknowledge_ms: i64,
+    /// How long a requested hold may go without delivery, in milliseconds; nothing where the log
+    /// carries no deliveries.
+    pub deliver_ms: Option<i64>,
 }
 
 /// A band of scores.

@@ -8,7 +8,7 @@
 //! left out: the rule itself must say that it cannot tell.
 
 use crate::engine::book::List;
-use crate::engine::class::Class;
+use crate::engine::class::{Class, ClassField};
 use crate::engine::features::View;
 use crate::engine::vocabulary::{Feature, Types};
 use crate::expr::{Facts, Glance, Halves, Program, Slot, Type};
@@ -82,6 +82,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Candidates {
     by_type: Vec<OfType>,
+    /// The bits of a class that some table tells apart.
+    telling: u64,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +135,7 @@ enum Reading {
     Misses(Vec<u32>),
     /// The symbol's own.
     Symbol,
-    /// A number: 1 and as many more as it reaches of these.
+    /// A number: 1 and as many more as it reaches of these, ascending.
     Bands(Vec<i64>),
 }
 
@@ -156,7 +158,7 @@ impl Asked {
                 .unwrap_or(0),
             Reading::Bands(cuts) => view
                 .int(self.slot)
-                .map_or(0, |v| 1 + cuts.iter().filter(|cut| v >= **cut).count()),
+                .map_or(0, |v| 1 + cuts.partition_point(|cut| v >= *cut)),
         }
     }
 }
@@ -169,9 +171,41 @@ pub struct Left {
     /// What can pass. The first word stands apart, since most books need no other.
     first: u64,
     more: Vec<u64>,
+    /// Rows found before, each where the bits of the class lead: most events are of a few hundred
+    /// classes. Empty where they are not worth keeping.
+    rows: Vec<(u64, usize)>,
 }
 
+/// How many rows are remembered: four kilobytes.
+const ROWS: usize = 256;
+/// Spreads the bits of a class over the places of rows (Knuth's multiplicative hashing).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl Left {
+    /// Room to remember rows in.
+    pub fn remembering() -> Self {
+        Self {
+            rows: vec![(u64::MAX, 0); ROWS],
+            ..Self::default()
+        }
+    }
+
+    /// Where the row of a class begins.
+    #[inline]
+    fn row_of(&mut self, of_type: &OfType, class: Class, telling: u64) -> usize {
+        let bits = class.0 & telling;
+        let at = usize::try_from(bits.wrapping_mul(SPREAD) >> 56).unwrap_or(0);
+        match self.rows.get_mut(at) {
+            Some((known, row)) if *known == bits => *row,
+            Some(place) => {
+                let row = of_type.row(class);
+                *place = (bits, row);
+                row
+            }
+            None => of_type.row(class),
+        }
+    }
+
     fn word(&self, word: usize) -> u64 {
         match word.checked_sub(1) {
             None => self.first,
@@ -179,6 +213,7 @@ impl Left {
         }
     }
 
+    #[inline]
     fn is_empty(&self) -> bool {
         self.first == 0 && self.more.iter().all(|word| *word == 0)
     }
@@ -225,8 +260,12 @@ impl Candidates {
             let here: Vec<_> = claims.iter().filter(|c| c.on >> code & 1 == 1).collect();
             tables::of_type(&here, code, kind_of, lists)
         };
+        let by_type: Vec<OfType> = (0..16).map(of_type).collect();
+        let tabled = by_type.iter().flat_map(|of_type| &of_type.tabled);
+        let (shift, mask) = ClassField::Type.place();
         Self {
-            by_type: (0..16).map(of_type).collect(),
+            telling: tabled.fold(mask << shift, |bits, fact| bits | fact.mask << fact.shift),
+            by_type,
         }
     }
 
@@ -242,7 +281,7 @@ impl Candidates {
         let Some(of_type) = self.by_type.get(usize::from(view.class.type_code())) else {
             return;
         };
-        left.row = of_type.row(view.class);
+        left.row = left.row_of(of_type, view.class, self.telling);
         let row = of_type.table.get(left.row..left.row + of_type.words);
         if let Some((first, more)) = row.and_then(<[u64]>::split_first) {
             left.first = *first;
@@ -260,6 +299,16 @@ impl Candidates {
             let facts = of_type.facts(view.scratch.left.row) >> OUTCOMES;
             narrow(&of_type.outcomes, facts, view);
         }
+    }
+
+    /// Whether anything is left of a stage.
+    #[inline]
+    pub fn has(&self, stage: Stage, view: &View<'_>) -> bool {
+        let left = &view.scratch.left;
+        !left.is_empty()
+            && self
+                .of_type(view)
+                .is_some_and(|all| left.meets(all.of(stage)))
     }
 
     /// A walk from the beginning of a stage.
@@ -284,11 +333,7 @@ impl Candidates {
 impl<'a> Walk<'a> {
     /// The bits of the word in hand.
     fn open(&self, left: &Left) -> Option<u64> {
-        let stage = match self.stage {
-            Stage::Decide => &self.of_type?.decide,
-            Stage::Absorb => &self.of_type?.absorb,
-            Stage::Step => &self.of_type?.step,
-        };
+        let stage = self.of_type?.of(self.stage);
         Some(left.word(self.word) & stage.get(self.word)?)
     }
 
@@ -315,7 +360,7 @@ impl<'a> Walk<'a> {
 /// Takes out what these facts leave out (bit n: the fact at n); each is asked only where it still
 /// can.
 fn narrow(asked: &[Asked], mut facts: u64, view: &mut View<'_>) {
-    while facts != 0 {
+    while facts != 0 && !view.scratch.left.is_empty() {
         let at = usize::try_from(facts.trailing_zeros()).unwrap_or(0);
         facts &= facts - 1;
         let Some(fact) = asked.get(at) else {
@@ -333,6 +378,16 @@ fn narrow(asked: &[Asked], mut facts: u64, view: &mut View<'_>) {
 }
 
 impl OfType {
+    /// The bits of a stage's entries.
+    #[inline]
+    fn of(&self, stage: Stage) -> &[u64] {
+        match stage {
+            Stage::Decide => &self.decide,
+            Stage::Absorb => &self.absorb,
+            Stage::Step => &self.step,
+        }
+    }
+
     /// Which facts can leave something of a row out.
     fn facts(&self, row: usize) -> u64 {
         let place = row + 2 * self.words;
@@ -340,6 +395,7 @@ impl OfType {
     }
 
     /// Where in the table the row of an event's class begins.
+    #[inline(never)]
     fn row(&self, class: Class) -> usize {
         self.tabled
             .iter()

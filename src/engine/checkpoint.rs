@@ -31,7 +31,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const MAGIC: [u8; 8] = *b"VARSELCP";
 /// The version of the format. To be raised with every change of what is written, the words and
 /// countries whose codes stand in it included.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// Bytes before the tables.
 const FRONT: usize = 12;
 /// Bytes of the checksum.
@@ -158,6 +158,7 @@ impl Engine {
         }
         tables.tick_ms = self.tick_ms;
         tables.counters = self.counters;
+        tables.suspended = self.suspended;
         tables.cardholders = u64::try_from(cardholders).unwrap_or(u64::MAX);
         tables
     }
@@ -239,6 +240,7 @@ impl Restored {
         mine: &impl Fn(u64) -> bool,
     ) -> Result<(), CheckpointError> {
         self.engine.tick_ms = self.engine.tick_ms.max(tables.tick_ms);
+        self.engine.suspended |= tables.suspended;
         let cardholders = usize::try_from(tables.cardholders).unwrap_or(usize::MAX);
         if cardholders.saturating_mul(HEAD_WORDS * 4) > from.left() {
             return Err(from.damaged("the number of cardholders"));

@@ -145,38 +145,46 @@ impl Class {
         let (group, country) = purchase.map_or((0, 0), |p| (p.mcc_group, p.country));
         let ip_country = event.place.country.map_or(0, Country::index);
         let method = challenge.map_or(Method::Unknown, Challenge::method);
-        let class = Self::default()
-            .with(ClassField::Type, event.kind().code())
-            .with(ClassField::ChallengeMethod, method.code())
-            .with(ClassField::MerchantAbroad, abroad(country))
-            .with(ClassField::IpAbroad, abroad(ip_country))
-            .with(ClassField::MccGroup, group)
-            .with_country(country);
-        match &event.body {
-            Body::Authorization(payment) => class
-                .with(ClassField::Channel, payment.channel.code())
-                .with(ClassField::Security, payment.security.code()),
-            Body::Threeds(message) => class
-                .with(ClassField::Message, message.message.code())
-                .with(
-                    ClassField::TransStatus,
-                    message.trans_status.map_or(0, TransStatus::code),
-                ),
-            Body::Otp(otp) => class.with(ClassField::Action, otp.action.code()),
-            Body::Eid(eid) => class
-                .with(ClassField::Action, eid.action.code())
-                .with(
-                    ClassField::Authenticator,
-                    eid.authenticator.map_or(0, Authenticator::code),
-                )
-                .with(ClassField::Purpose, eid.purpose.map_or(0, Purpose::code)),
-            Body::Enrolment(enrolment) => class
-                .with(ClassField::Action, enrolment.action.code())
-                .with(ClassField::EnrolmentChannel, enrolment.channel.code()),
-            Body::Card(change) => class.with(ClassField::Action, change.action.code()),
-            Body::Hold(step) => class.with(ClassField::Action, step.action.code()),
-            Body::Disposition(_) => class,
-        }
+        let facts = Self::at(ClassField::Type, event.kind().code())
+            | Self::at(ClassField::ChallengeMethod, method.code())
+            | Self::at(ClassField::MerchantAbroad, abroad(country))
+            | Self::at(ClassField::IpAbroad, abroad(ip_country))
+            | Self::at(ClassField::MccGroup, group)
+            | u64::from(country) << COUNTRY_SHIFT;
+        let own = match &event.body {
+            Body::Authorization(payment) => {
+                Self::at(ClassField::Channel, payment.channel.code())
+                    | Self::at(ClassField::Security, payment.security.code())
+            }
+            Body::Threeds(message) => {
+                let status = message.trans_status.map_or(0, TransStatus::code);
+                Self::at(ClassField::Message, message.message.code())
+                    | Self::at(ClassField::TransStatus, status)
+            }
+            Body::Otp(otp) => Self::at(ClassField::Action, otp.action.code()),
+            Body::Eid(eid) => {
+                let authenticator = eid.authenticator.map_or(0, Authenticator::code);
+                let purpose = eid.purpose.map_or(0, Purpose::code);
+                Self::at(ClassField::Action, eid.action.code())
+                    | Self::at(ClassField::Authenticator, authenticator)
+                    | Self::at(ClassField::Purpose, purpose)
+            }
+            Body::Enrolment(enrolment) => {
+                Self::at(ClassField::Action, enrolment.action.code())
+                    | Self::at(ClassField::EnrolmentChannel, enrolment.channel.code())
+            }
+            Body::Card(change) => Self::at(ClassField::Action, change.action.code()),
+            Body::Hold(step) => Self::at(ClassField::Action, step.action.code()),
+            Body::Disposition(_) => 0,
+        };
+        Self(facts | own)
+    }
+
+    /// A fact alone, in its place.
+    #[inline]
+    const fn at(field: ClassField, code: u8) -> u64 {
+        let (shift, width) = LAYOUT[field as usize];
+        (code as u64 & ((1 << width) - 1)) << shift
     }
 
     /// Adds a fact; 0 stands for unknown or absent.

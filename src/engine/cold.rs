@@ -203,6 +203,8 @@ pub struct Episode {
     pub factors: u32,
     /// When it closes unless it grows, in milliseconds.
     pub closes_ms: i64,
+    /// How many holds were asked for in it.
+    pub holds: u32,
 }
 
 /// A standing hold.
@@ -228,14 +230,14 @@ pub struct Standing {
     pub alert: EffectId,
     /// Why.
     pub reasons: Vec<Reason>,
-    /// When its lack of acknowledgement raises an alert; nothing where no delivery was told or it
-    /// was acknowledged.
-    pub acknowledge_by_ms: Option<i64>,
+    /// When the lack of its next step raises an alert: of a delivery while it is requested, of an
+    /// acknowledgement once it is delivered; nothing where none is waited for.
+    pub awaited_by_ms: Option<i64>,
 }
 
 impl Standing {
     fn next_deadline(&self) -> i64 {
-        self.acknowledge_by_ms
+        self.awaited_by_ms
             .map_or(self.until_ms, |by| by.min(self.until_ms))
     }
 }

@@ -16,6 +16,9 @@ use crate::engine::sequences;
 use crate::expr::{Halves, Program, Slot};
 use std::sync::Arc;
 
+/// The reason's code where a decision would have had teeth and enforcement is suspended.
+pub const SUSPENDED: &str = "enforcement-suspended";
+
 /// What the rules said of an event in one phase, reused from event to event.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
@@ -40,7 +43,15 @@ impl Findings {
 }
 
 /// Evaluates what is left of a phase's rules ([`crate::engine::candidates`]).
+#[inline]
 pub fn evaluate(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
+    if prepared.candidates.has(stage, view) {
+        evaluate_left(prepared, view, stage, findings);
+    }
+}
+
+#[inline(never)]
+fn evaluate_left(prepared: &Prepared, view: &mut View<'_>, stage: Stage, findings: &mut Findings) {
     let mut walk = prepared.candidates.walk(stage, view);
     while let Some((entry, settled)) = walk.next(&view.scratch.left) {
         let Some(rule) = prepared.book.rules.get(entry.rule) else {
@@ -212,6 +223,24 @@ fn harmless(prepared: &Prepared, view: &View<'_>, findings: &Findings) -> Decisi
         late: view.late,
         rates: converted(prepared, view),
     }
+}
+
+/// Has a decision allow, since enforcement is suspended, and say so; score, rules and reasons stay.
+pub fn suspend(decision: &mut Decision) {
+    let text = match decision.action {
+        Advice::Allow => return,
+        Advice::StepUp => "Enforcement is suspended: otherwise this would be stepped up",
+        Advice::Decline => "Enforcement is suspended: otherwise this would be declined",
+    };
+    let reason = Reason {
+        code: Arc::from(SUSPENDED),
+        text: Arc::from(text),
+    };
+    decision.reasons.truncate(MAX_REASONS - 1);
+    decision.reasons.insert(0, reason);
+    decision.action = Advice::Allow;
+    decision.methods_refused = Refusals::default();
+    decision.hold = None;
 }
 
 /// A sum of scores within 0-999.

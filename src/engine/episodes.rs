@@ -70,6 +70,7 @@ pub fn feed(
         reasons: feed.reasons,
         factors: feed.factors,
         closes_ms,
+        holds: 0,
     };
     effects.push(told(&episode, cardholder, AlertStatus::Open, at_ms, None));
     cold.episodes.push(episode);
@@ -102,7 +103,8 @@ fn grow(episode: &mut Episode, feed: Feed<'_>, closes_ms: i64) {
     episode.closes_ms = closes_ms;
 }
 
-/// Closes episodes that a disposition speaks of: by alert id, or by an event among theirs.
+/// Closes episodes that a disposition speaks of: by alert id, or by an event among theirs. Returns
+/// how many holds were asked for in them.
 pub fn dispose(
     cold: &mut Cold,
     cardholder: &str,
@@ -111,7 +113,8 @@ pub fn dispose(
     by: &str,
     at_ms: i64,
     effects: &mut Vec<Effect>,
-) {
+) -> u32 {
+    let mut holds = 0;
     let alert = if of_alert {
         EffectId::parse(subject)
     } else {
@@ -123,6 +126,7 @@ pub fn dispose(
             None => !of_alert && episode.events.iter().any(|event| event == subject),
         };
         if named {
+            holds += episode.holds;
             effects.push(told(
                 episode,
                 cardholder,
@@ -133,6 +137,7 @@ pub fn dispose(
         }
         !named
     });
+    holds
 }
 
 /// A line of the episode's life as it stands now; `trigger` where it is not its newest event.

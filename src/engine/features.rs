@@ -6,6 +6,7 @@
 
 use crate::domain::codes::{Channel, ResponseGroup};
 use crate::domain::country::Country;
+use crate::domain::currency::Currency;
 use crate::domain::event::{Authorization, Body, Event, Threeds};
 use crate::domain::time::HOUR_MS;
 use crate::engine::book::Book;
@@ -43,6 +44,14 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// One that serves many events.
+    pub fn lasting() -> Self {
+        Self {
+            left: Left::remembering(),
+            ..Self::default()
+        }
+    }
+
     /// Forgets the event before; `aggregates` is how many a book has.
     pub fn start(&mut self, aggregates: usize) {
         self.stamp = self.stamp.wrapping_add(1);
@@ -132,13 +141,22 @@ pub fn challenge_of<'a>(
 pub fn own_purchase(book: &Book, event: &Event) -> Option<Purchase> {
     let (merchant, amount_minor, currency, mcc) = event.purchase()?;
     Some(Purchase {
-        amount_minor: currency.and_then(|c| book.rates.to_base_minor(amount_minor, c)),
+        amount_minor: currency.and_then(|c| to_base_minor(book, amount_minor, c)),
         currency: currency.map_or(0, currency_code),
         mcc,
         mcc_group: book.mcc_groups.code(mcc),
         country: merchant.country.map_or(0, Country::index),
         merchant: merchant.id_fp,
     })
+}
+
+/// An amount in the base currency, which most amounts are in.
+#[inline]
+fn to_base_minor(book: &Book, amount_minor: i64, currency: Currency) -> Option<i64> {
+    if currency == book.rates.base() {
+        return Some(amount_minor);
+    }
+    book.rates.to_base_minor(amount_minor, currency)
 }
 
 /// Whether a country is accustomed on a day; unknown where nothing is known of home or habit.

@@ -148,6 +148,8 @@ pub struct Request<'a> {
     pub card: Option<&'a str>,
     /// Place among the holds that this event asked for, for the id.
     pub ordinal: u32,
+    /// How long it may go without a delivery, in milliseconds; nothing where none is waited for.
+    pub deliver_ms: Option<i64>,
 }
 
 /// Asks for a hold: a new one, or more of one that the same pattern asked for already.
@@ -201,8 +203,12 @@ pub fn request(
         until_ms,
         alert: request.alert,
         reasons: request.reasons.to_vec(),
-        acknowledge_by_ms: None,
+        awaited_by_ms: request.deliver_ms.map(|bound_ms| at_ms + bound_ms),
     };
+    let mut episodes = cold.episodes.iter_mut();
+    if let Some(episode) = episodes.find(|episode| episode.id == request.alert) {
+        episode.holds = episode.holds.saturating_add(1);
+    }
     effects.push(told(&hold, cardholder, at_ms));
     cold.holds.push(hold);
     full
@@ -236,8 +242,7 @@ pub fn step(
         return;
     };
     hold.state = next;
-    hold.acknowledge_by_ms =
-        (next == HoldState::Delivered).then_some(at_ms + policy.acknowledge_ms);
+    hold.awaited_by_ms = (next == HoldState::Delivered).then_some(at_ms + policy.acknowledge_ms);
     effects.push(told(hold, cardholder, at_ms));
     if next == HoldState::Released {
         cold.holds.remove(index);

@@ -213,45 +213,66 @@ pub fn any(record: &Record, day: u32, test: impl Fn(&Known) -> bool) -> bool {
 }
 
 /// Notes that a place was used on day `day`, with an amount level.
+#[inline]
 pub fn note(record: &mut Record, kind: Kind, key: u32, day: u32, level: u8) {
-    let fresh = Known::fresh(kind, key, day, level);
     match kind {
         Kind::MccGroup => record.change_group(key, |word| {
             let known = word.map(|word| Known::of_group(key, word).used(day, level));
-            known.unwrap_or(fresh).group_word()
+            let fresh = || Known::fresh(kind, key, day, level);
+            known.unwrap_or_else(fresh).group_word()
         }),
-        Kind::PaidCountry | Kind::EidCountry => {
-            let is_it = is_country(kind, key);
-            let (entries, _) = record.section_mut(Section::Countries).as_chunks_mut();
-            if let Some([word]) = entries.iter_mut().find(|[word]| is_it(word)) {
-                *word = Known::of_country(*word).used(day, level).country_word();
-                return;
-            }
-            let all = || entries.iter().map(|[word]| Known::of_country(*word));
-            match to_give_way(kind, day, all()).and_then(|index| entries.get_mut(index)) {
-                Some(entry) => *entry = [fresh.country_word()],
-                None => {
-                    let end = entries.len();
-                    record.insert(Section::Countries, end, [fresh.country_word()]);
-                }
-            }
-        }
+        Kind::PaidCountry | Kind::EidCountry => note_country(record, kind, key, day),
         Kind::Merchant | Kind::RemoteMerchant | Kind::Network => {
-            let is_it = is_known(kind, key);
-            let (entries, _) = record.section_mut(Section::Known).as_chunks_mut();
-            if let Some(words) = entries.iter_mut().find(|words| is_it(words)) {
-                *words = Known::of_words(*words).used(day, level).words();
-                return;
-            }
-            let all = || entries.iter().map(|words| Known::of_words(*words));
-            match to_give_way(kind, day, all()).and_then(|index| entries.get_mut(index)) {
-                Some(entry) => *entry = fresh.words(),
-                None => {
-                    let end = entries.len();
-                    record.insert(Section::Known, end, fresh.words());
-                }
-            }
+            note_known(record, kind, key, day, level);
         }
+    }
+}
+
+/// Notes a country, of which no amount is kept.
+fn note_country(record: &mut Record, kind: Kind, key: u32, day: u32) {
+    let is_it = is_country(kind, key);
+    let (entries, _) = record.section_mut(Section::Countries).as_chunks_mut();
+    if let Some([word]) = entries.iter_mut().find(|[word]| is_it(word)) {
+        *word = Known::of_country(*word).used(day, 0).country_word();
+        return;
+    }
+    let fresh = [Known::fresh(kind, key, day, 0).country_word()];
+    let all = || entries.iter().map(|[word]| Known::of_country(*word));
+    match to_give_way(kind, day, all()).and_then(|index| entries.get_mut(index)) {
+        Some(entry) => *entry = fresh,
+        None => {
+            let end = entries.len();
+            record.insert(Section::Countries, end, fresh);
+        }
+    }
+}
+
+/// Notes a merchant or a network: its entry is looked for, and the one that would give way, in one
+/// pass, since most cardholders' merchants are new.
+fn note_known(record: &mut Record, kind: Kind, key: u32, day: u32, level: u8) {
+    let (entries, _) = record.section_mut(Section::Known).as_chunks_mut();
+    let (mut many, mut least, mut place) = (0, i64::MAX, 0);
+    for (index, words) in entries.iter_mut().enumerate() {
+        let [known, meta] = *words;
+        if meta & 7 != u32::from(kind as u8) {
+            continue;
+        }
+        let entry = Known::of_words([known, meta]);
+        if known == key {
+            *words = entry.used(day, level).words();
+            return;
+        }
+        many += 1;
+        let worth = entry.worth(day);
+        if worth < least {
+            (least, place) = (worth, index);
+        }
+    }
+    let fresh = Known::fresh(kind, key, day, level).words();
+    let end = entries.len();
+    match entries.get_mut(place).filter(|_| many >= kind.bound()) {
+        Some(entry) => *entry = fresh,
+        None => record.insert(Section::Known, end, fresh),
     }
 }
 

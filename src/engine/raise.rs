@@ -1,7 +1,7 @@
 //! What follows from hits: episodes opened and fed, holds asked for, absences waited for; and what
 //! becomes due of itself as event time passes.
 
-use crate::domain::codes::Severity;
+use crate::domain::codes::{HoldState, Severity, Verdict};
 use crate::domain::event::{Body, Event};
 use crate::domain::outcome::{AlertStatus, Effect, MAX_REASONS, Reason};
 use crate::engine::book::{Mode, Rule};
@@ -15,6 +15,12 @@ use std::sync::Arc;
 
 /// The pattern of the alert on a hold that was delivered and not acknowledged (DESIGN.md, promise 6).
 pub const UNACKNOWLEDGED: &str = "hold-unacknowledged";
+/// The pattern of the alert on a hold that was requested and not delivered.
+pub const UNDELIVERED: &str = "hold-undelivered";
+/// What the first of these alerts says.
+pub const UNACKNOWLEDGED_TEXT: &str = "A hold was delivered and nobody acknowledged it in time";
+/// What the second says.
+pub const UNDELIVERED_TEXT: &str = "A hold was requested and nobody who enforces was told in time";
 
 /// The event that caused something, as alerts and holds name it.
 #[derive(Debug, Clone, Copy)]
@@ -145,6 +151,7 @@ fn raise_one(
             cause: cause.id,
             card: cause.card,
             ordinal,
+            deliver_ms: prepared.book.policy.deliver_ms,
         };
         gave_way += u32::from(holds::request(
             cold,
@@ -198,21 +205,21 @@ pub fn wait(
     false
 }
 
-/// Absorbs what people say of episodes and holds.
+/// Absorbs what people say of episodes and holds. Returns of how many holds it says that all was good.
 pub fn hear(
     record: &mut Record,
     prepared: &Prepared,
     event: &Event,
     at_ms: i64,
     effects: &mut Vec<Effect>,
-) {
+) -> u32 {
     let Some(cold) = record.cold.as_deref_mut() else {
-        return;
+        return 0;
     };
     match &event.body {
         Body::Disposition(said) => {
             let subject = event.str(said.subject);
-            episodes::dispose(
+            let holds = episodes::dispose(
                 cold,
                 event.cardholder(),
                 subject,
@@ -221,6 +228,11 @@ pub fn hear(
                 at_ms,
                 effects,
             );
+            return if said.verdict == Verdict::Good {
+                holds
+            } else {
+                0
+            };
         }
         Body::Hold(step) => {
             let id = event.str(step.hold);
@@ -241,10 +253,11 @@ pub fn hear(
         | Body::Enrolment(_)
         | Body::Card(_) => {}
     }
+    0
 }
 
 /// Makes true all that is due by `upto_ms`, in order of deadline: holds expire, episodes close,
-/// absences become facts, unacknowledged holds raise their alert. Returns the rules that hit by
+/// absences become facts, holds that nobody heard of raise their alert. Returns the rules that hit by
 /// absence.
 pub fn due(
     record: &mut Record,
@@ -259,7 +272,7 @@ pub fn due(
         };
         let name = cold.holder.clone();
         expire(record, &name, deadline, effects);
-        unacknowledged(record, prepared, &name, deadline, effects);
+        unheard(record, prepared, &name, deadline, effects);
         hits.extend(absent(record, prepared, &name, deadline, effects));
         close(record, &name, deadline, effects);
     }
@@ -280,7 +293,8 @@ fn expire(record: &mut Record, name: &str, deadline: i64, effects: &mut Vec<Effe
     });
 }
 
-fn unacknowledged(
+/// Raises the alerts of holds that were not delivered, or not acknowledged, by `deadline`.
+fn unheard(
     record: &mut Record,
     prepared: &Prepared,
     name: &str,
@@ -292,33 +306,32 @@ fn unacknowledged(
     };
     let mut late = Vec::new();
     for hold in &mut cold.holds {
-        if hold.acknowledge_by_ms.is_some_and(|by| by <= deadline) {
-            hold.acknowledge_by_ms = None;
-            late.push((hold.id.to_string(), hold.card.clone()));
+        if hold.awaited_by_ms.is_some_and(|by| by <= deadline) {
+            hold.awaited_by_ms = None;
+            late.push((hold.id.to_string(), hold.card.clone(), hold.state));
         }
     }
-    for (hold, card) in late {
+    for (hold, card, state) in late {
+        let (pattern, text) = if state == HoldState::Requested {
+            (UNDELIVERED, UNDELIVERED_TEXT)
+        } else {
+            (UNACKNOWLEDGED, UNACKNOWLEDGED_TEXT)
+        };
         let feed = Feed {
-            pattern: &Arc::from(UNACKNOWLEDGED),
+            pattern: &Arc::from(pattern),
             trigger: &hold,
             card: card.as_deref(),
             severity: Severity::Medium,
             score: 0,
             rules: Vec::new(),
             reasons: vec![Reason {
-                code: Arc::from(UNACKNOWLEDGED),
-                text: Arc::from("A hold was delivered and nobody acknowledged it in time"),
+                code: Arc::from(pattern),
+                text: Arc::from(text),
             }],
             factors: 0,
         };
-        episodes::feed(
-            cold,
-            name,
-            feed,
-            deadline,
-            deadline + prepared.book.policy.episode_ms,
-            effects,
-        );
+        let closes_ms = deadline + prepared.book.policy.episode_ms;
+        episodes::feed(cold, name, feed, deadline, closes_ms, effects);
     }
 }
 

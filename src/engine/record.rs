@@ -8,8 +8,10 @@
 use crate::engine::cold::Cold;
 use crate::engine::habit::Habit;
 use ends::Ends;
+pub use spare::Spare;
 
 mod ends;
+mod spare;
 
 /// Words of one entry in each section.
 pub const CARD_WORDS: usize = 4;
@@ -294,6 +296,7 @@ impl Record {
         &mut self,
         (ids, id): (usize, [u32; SEEN_WORDS]),
         (events, event): (usize, [u32; PAST_WORDS]),
+        spare: &mut Spare,
     ) {
         let seen = self.ends.range(Section::Seen);
         let past = self.ends.range(Section::Past);
@@ -302,7 +305,7 @@ impl Record {
         let past_at = seen.start + kept_ids.len() + SEEN_WORDS;
         let used = past_at + kept_events.len() + PAST_WORDS;
         if used > self.words.len() {
-            self.resize(used);
+            self.resize(used, Some(spare));
         }
         // The ids move down or not at all, so the events that follow never lie in their way.
         let words = &mut *self.words;
@@ -328,7 +331,7 @@ impl Record {
         let used = self.ends.words();
         let at = (self.ends.range(section).start + index * N).min(used);
         if used + N > self.words.len() {
-            self.resize(used + N);
+            self.resize(used + N, None);
         }
         if let Some(tail) = self.words.get_mut(at..used + N) {
             tail.copy_within(..used - at, N);
@@ -381,20 +384,35 @@ impl Record {
     }
 
     /// Gives back memory that the record has not used for a while.
-    pub fn shrink(&mut self) {
+    pub fn shrink(&mut self, spare: &mut Spare) {
         if self.has_slack() {
-            self.resize(self.ends.words());
+            self.resize(self.ends.words(), Some(spare));
         }
     }
 
     /// Moves the words into a block that has room for so many.
     #[cold]
-    fn resize(&mut self, wanted: usize) {
+    fn resize(&mut self, wanted: usize, mut spare: Option<&mut Spare>) {
         let room = block_words(wanted);
-        let mut words = Vec::with_capacity(room);
-        words.extend_from_slice(self.words());
-        words.resize(room, 0);
-        self.words = words.into_boxed_slice();
+        let block = match spare.as_mut().and_then(|spare| spare.take(room)) {
+            Some(mut block) => {
+                let used = self.words();
+                if let Some(place) = block.get_mut(..used.len()) {
+                    place.copy_from_slice(used);
+                }
+                block
+            }
+            None => {
+                let mut words = Vec::with_capacity(room);
+                words.extend_from_slice(self.words());
+                words.resize(room, 0);
+                words.into_boxed_slice()
+            }
+        };
+        let old = std::mem::replace(&mut self.words, block);
+        if let Some(spare) = spare {
+            spare.give(old);
+        }
     }
 }
 
@@ -410,8 +428,9 @@ fn block_words(words: usize) -> usize {
 }
 
 /// Whole seconds of a time in milliseconds; times are within [`crate::domain::time::MS_RANGE`].
+#[inline]
 pub fn seconds(ms: i64) -> u32 {
-    u32::try_from(ms.div_euclid(1_000)).unwrap_or(0)
+    u64::try_from(ms).map_or(0, |ms| u32::try_from(ms / 1_000).unwrap_or(0))
 }
 
 /// Two words as one number, low word first.
@@ -452,13 +471,17 @@ mod tests {
     #[test]
     fn renewing_is_removing_and_inserting_in_one_move() {
         let (mut one, mut two) = (Record::new(1, 0), Record::new(1, 0));
-        let (mut most_seen, mut most_past) = (0, 0);
+        let (mut most_seen, mut most_past, mut spare) = (0, 0, Spare::default());
         for n in 0..60_u32 {
             let seen = usize::from(one.counts().seen);
             let past = usize::from(one.counts().past);
             let ids = [0, 1, 0, 0, 3, 0, 0, seen][(n % 8) as usize].min(seen);
             let events = [0, 0, 2, past, 0, 1][(n / 6 % 6) as usize].min(past);
-            one.renew((ids, [n; SEEN_WORDS]), (events, [n; PAST_WORDS]));
+            one.renew(
+                (ids, [n; SEEN_WORDS]),
+                (events, [n; PAST_WORDS]),
+                &mut spare,
+            );
             two.remove::<SEEN_WORDS>(Section::Seen, 0, ids);
             two.insert(Section::Seen, seen - ids, [n; SEEN_WORDS]);
             two.remove::<PAST_WORDS>(Section::Past, 0, events);
@@ -485,7 +508,7 @@ mod tests {
         record.remove::<CARD_WORDS>(Section::Cards, 0, 39);
         record.remove::<COUNTRY_WORDS>(Section::Countries, 2, 38);
         record.recode_groups(|code| code.checked_sub(12).filter(|code| *code > 0));
-        record.shrink();
+        record.shrink(&mut Spare::default());
         assert!(!record.has_slack());
         let expected = [0, 0, 0, 0, 300, 300, 300, 39, 38, 38, 38, 39, 39];
         assert_eq!(record.words()[..13], expected);

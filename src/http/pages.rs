@@ -20,9 +20,10 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All pages.
 pub fn router(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Router {
     let live = Arc::clone(&readiness);
+    let counts = Arc::clone(&metrics);
     Router::new()
         .route("/livez", get(async move || livez(&live)))
-        .route("/readyz", get(async move || readyz(&readiness)))
+        .route("/readyz", get(async move || readyz(&readiness, &counts)))
         .route(
             "/metrics",
             get(async move || page(StatusCode::OK, PROMETHEUS, metrics.render(clock::now_ms()))),
@@ -49,19 +50,28 @@ fn livez(readiness: &Readiness) -> Response {
     )
 }
 
-/// 200 where every condition is met and every thread turns; 503 with the reasons where not.
-fn readyz(readiness: &Readiness) -> Response {
+/// 200 where every condition is met and every thread turns; 503 with the reasons where not. A note says
+/// what hinders nobody and must be known.
+fn readyz(readiness: &Readiness, metrics: &Metrics) -> Response {
     let mut reasons = readiness.reasons();
     reasons.extend(readiness.stuck());
-    if reasons.is_empty() {
-        let body = match readiness.notes() {
-            notes if notes.is_empty() => json!({"ready": true}),
-            notes => json!({"ready": true, "notes": notes}),
-        };
-        return page(StatusCode::OK, JSON, line(&body));
+    let (mut body, status) = if reasons.is_empty() {
+        (json!({"ready": true}), StatusCode::OK)
+    } else {
+        let body = json!({"ready": false, "reasons": reasons});
+        (body, StatusCode::SERVICE_UNAVAILABLE)
+    };
+    let mut notes = readiness.notes();
+    let suspended = metrics.suspended.sum();
+    if suspended > 0 {
+        notes.push(format!(
+            "enforcement is suspended in {suspended} of the partitions scored here"
+        ));
     }
-    let body = json!({"ready": false, "reasons": reasons});
-    page(StatusCode::SERVICE_UNAVAILABLE, JSON, line(&body))
+    if !notes.is_empty() {
+        body["notes"] = json!(notes);
+    }
+    page(status, JSON, line(&body))
 }
 
 /// A fault as RFC 9457 has it; the type is left blank, since the status says all.

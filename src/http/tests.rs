@@ -3,8 +3,10 @@
 //! What the pages count is tested where it is counted.
 
 use super::*;
+use crate::telemetry::{Metrics, Readiness};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 const ANY: &str = "127.0.0.1:0";
 
@@ -14,17 +16,20 @@ struct House {
     readiness: Arc<Readiness>,
 }
 
+fn port(limits: Limits, metrics: &Arc<Metrics>, readiness: &Arc<Readiness>) -> Port {
+    Port {
+        router: pages(Arc::clone(metrics), Arc::clone(readiness)),
+        limits,
+        speaks: Speaks::Http,
+        tls: None,
+        metrics: Arc::clone(metrics),
+    }
+}
+
 fn house(limits: Limits) -> House {
     let metrics = Arc::new(Metrics::new());
     let readiness = Arc::new(Readiness::new(&["restored"]));
-    let server = serve(
-        ANY.parse().unwrap(),
-        limits,
-        Arc::clone(&metrics),
-        Arc::clone(&readiness),
-        Router::new(),
-    )
-    .unwrap();
+    let server = serve(ANY.parse().unwrap(), port(limits, &metrics, &readiness)).unwrap();
     House {
         server,
         metrics,
@@ -235,14 +240,8 @@ fn a_stopped_server_closes_what_is_idle_and_frees_its_port() {
 fn an_address_in_use_is_told_by_its_name() {
     let house = house(Limits::default());
     let address = house.server.address();
-    let error = serve(
-        address,
-        Limits::default(),
-        Arc::default(),
-        Arc::clone(&house.readiness),
-        Router::new(),
-    )
-    .unwrap_err();
+    let again = port(Limits::default(), &house.metrics, &house.readiness);
+    let error = serve(address, again).unwrap_err();
     let told = error.to_string();
     assert!(
         told.starts_with(&format!("`http.listen`: cannot listen on `{address}`: ")),

@@ -265,19 +265,17 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .await;
     let (mut sender, connection) = made.map_err(|error| error.to_string())?;
     *was_sent = true;
-    let answer = async move {
+    let mut answer = std::pin::pin!(async move {
         let answer: hyper::Result<hyper::Response<Incoming>> = sender.send_request(request).await;
         answer
             .map(|answer| answer.status())
             .map_err(|error| error.to_string())
-    };
+    });
     tokio::select! {
         // The body is of no interest: the connection ends with the answer's head.
-        answered = answer => answered,
-        ended = connection => Err(ended.err().map_or_else(
-            || "it closed the connection without an answer".to_owned(),
-            |error| error.to_string(),
-        )),
+        answered = &mut answer => answered,
+        // One that was closed right after the answer has still brought it.
+        _ = connection => answer.await,
     }
 }
 

@@ -7,8 +7,8 @@
 use crate::decode::{Decoder, MAX_RECORD_BYTES, Reject};
 use crate::domain::event::{Event, Place};
 use crate::domain::ids::Fingerprint;
-use crate::engine::prepared::Prepared;
 use crate::stream::StreamError;
+use crate::stream::book::Control;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -102,8 +102,8 @@ pub enum Piece<'a> {
     Repeat,
     /// A tick of the log, in milliseconds.
     Tick(i64),
-    /// A rule book comes into force.
-    Book(Arc<Prepared>),
+    /// A control record of the log.
+    Control(Control),
 }
 
 /// What the log says of an event besides its bytes.
@@ -272,14 +272,14 @@ enum Hand {
     Event(bool),
     Repeat,
     Tick(i64),
-    Book(Arc<Prepared>),
+    Control(Control),
 }
 
 /// One input and its next event.
 struct Head {
     records: Box<dyn Records>,
     decoder: Decoder,
-    event: Event,
+    event: Box<Event>,
     hand: Hand,
     done: bool,
     /// Line or offset of what is in hand.
@@ -293,7 +293,7 @@ impl Head {
             Hand::Empty => None,
             Hand::Event(_) => Some(self.event.at.ms),
             Hand::Tick(at_ms) => Some(*at_ms),
-            Hand::Repeat | Hand::Book(_) => Some(i64::MIN),
+            Hand::Repeat | Hand::Control(_) => Some(i64::MIN),
         }
     }
 }
@@ -320,8 +320,8 @@ pub enum Next {
     Repeat,
     /// A tick of the log, for one input's shard.
     Tick(usize, i64),
-    /// A rule book, for one input's shard.
-    Book(usize, Arc<Prepared>),
+    /// A control record, for one input's shard.
+    Control(usize, Control),
     /// A record that could not be read.
     Refused(Refused),
     /// No more.
@@ -354,7 +354,7 @@ impl Merge {
             .map(|records| Head {
                 records,
                 decoder: Decoder::default(),
-                event: Event::default(),
+                event: Box::default(),
                 hand: Hand::Empty,
                 done: false,
                 line: 0,
@@ -384,7 +384,7 @@ impl Merge {
     ///
     /// # Errors
     /// Where an input cannot be read further.
-    pub fn next(&mut self, into: &mut Event) -> Result<Next, SourceError> {
+    pub fn next(&mut self, into: &mut Box<Event>) -> Result<Next, SourceError> {
         for input in 0..self.heads.len() {
             if let Some(refused) = self.make_ready(input)? {
                 return Ok(Next::Refused(refused));
@@ -410,7 +410,7 @@ impl Merge {
             Hand::Empty => Next::End,
             Hand::Repeat => Next::Repeat,
             Hand::Tick(at_ms) => Next::Tick(input, at_ms),
-            Hand::Book(prepared) => Next::Book(input, prepared),
+            Hand::Control(control) => Next::Control(input, control),
             Hand::Event(logged) => {
                 std::mem::swap(&mut head.event, into);
                 Next::Event {
@@ -457,8 +457,8 @@ impl Merge {
                     head.hand = Hand::Tick(at_ms);
                     break;
                 }
-                Piece::Book(prepared) => {
-                    head.hand = Hand::Book(prepared);
+                Piece::Control(control) => {
+                    head.hand = Hand::Control(control);
                     break;
                 }
             };

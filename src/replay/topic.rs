@@ -2,12 +2,11 @@
 //!
 //! Of the bank's topics the values are events, as in a file. Of our log the headers say whose an
 //! event is and where its address lay, ticks move its partition's time, and control records bring
-//! its rule books into force, so that a replay of the log is what the monitor saw.
+//! its rule books into force and suspend enforcement, so that a replay of the log is what the monitor saw.
 
-use crate::engine::prepared::Prepared;
 use crate::replay::source::{Piece, Records, SourceError, Stamp};
 use crate::stream::StreamError;
-use crate::stream::book::Library;
+use crate::stream::book::{Control, Library};
 use crate::stream::range::{Bound, Range};
 use crate::stream::records::{self, Kind};
 use rdkafka::message::Message;
@@ -116,16 +115,11 @@ impl Records for Partition {
                     }
                     continue;
                 }
-                Kind::Control => {
-                    if let Some(prepared) = self
-                        .with_books
-                        .then(|| book(&self.library, &self.value))
-                        .flatten()
-                    {
-                        return Ok(Some((place, Piece::Book(prepared))));
-                    }
-                    continue;
-                }
+                Kind::Control => match control(&self.library, &self.value) {
+                    Some(Control::Book(_)) if !self.with_books => continue,
+                    Some(control) => return Ok(Some((place, Piece::Control(control)))),
+                    None => continue,
+                },
             }
             let (source, offset) = (told.source, told.source_offset);
             let stamp = Stamp {
@@ -161,9 +155,9 @@ fn is_repeat(sources: &mut Vec<(Arc<str>, i64)>, source: &str, offset: i64) -> b
     }
 }
 
-fn book(library: &Library, record: &[u8]) -> Option<Arc<Prepared>> {
+fn control(library: &Library, record: &[u8]) -> Option<Control> {
     match library.read(record) {
-        Ok(prepared) => Some(prepared),
+        Ok(control) => Some(control),
         Err(error) => {
             tracing::error!(%error, "a control record has no effect");
             None

@@ -9,6 +9,7 @@ use crate::domain::outcome::Effect;
 use crate::encode::Pen;
 use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
+use crate::stream::book::Control;
 use std::sync::Arc;
 
 /// One entry of a batch.
@@ -22,17 +23,13 @@ pub struct Item {
 
 /// What an item is.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are events, and they are reused in place"
-)]
 pub enum Work {
-    /// An event, with its place in the inputs.
-    Event(Event, Position),
+    /// An event, with its place in the inputs; boxed, because it passes through many hands.
+    Event(Box<Event>, Position),
     /// Event time moves to here, in milliseconds.
     Tick(i64),
-    /// A rule book comes into force.
-    Book(Arc<Prepared>),
+    /// A control record of the log.
+    Control(Control),
 }
 
 impl Default for Work {
@@ -165,13 +162,14 @@ pub fn run(
     let mut pen = Pen::default();
     for chunk in batch.items.chunks(warm_by.max(1)) {
         let events = chunk.iter().filter_map(|item| match &item.work {
-            Work::Event(event, _) => Some(event),
-            Work::Tick(_) | Work::Book(_) => None,
+            Work::Event(event, _) => Some(&**event),
+            Work::Tick(_) | Work::Control(_) => None,
         });
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
-                Work::Book(prepared) => under(engine, prepared),
+                Work::Control(Control::Book(prepared)) => under(engine, prepared),
+                Work::Control(Control::Enforcement(suspended)) => engine.suspend(*suspended),
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, scratch);
                     out.effects

@@ -18,6 +18,7 @@ pub const POLICY_FIELDS: &[&str] = &[
     "held_moto",
     "episode",
     "acknowledge_within",
+    "deliver_within",
 ];
 /// The fields of `rates.yaml`.
 pub const RATES_FIELDS: &[&str] = &["base", "as_of", "source", "rates"];
@@ -64,6 +65,10 @@ pub fn policy(root: &Node, page: &mut Page) -> Option<Paper> {
     };
     let episode_ms = span("episode", 72 * 3_600_000);
     let acknowledge_ms = span("acknowledge_within", 15 * 60_000);
+    // A recorded stream tells of no deliveries: unless the book asks, nobody waits for them.
+    let deliver_ms = fields.get("deliver_within").map_or(Some(None), |node| {
+        page::span(node, "deliver_within", MAX_SPAN_MS, page).map(Some)
+    });
     Some(Paper {
         name: name?,
         base: base?,
@@ -74,6 +79,7 @@ pub fn policy(root: &Node, page: &mut Page) -> Option<Paper> {
             held_moto: held_moto?,
             episode_ms: episode_ms?,
             acknowledge_ms: acknowledge_ms?,
+            deliver_ms: deliver_ms?,
         },
     })
 }

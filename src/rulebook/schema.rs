@@ -253,6 +253,7 @@ fn policy() -> Value {
             "held_moto": words(policy::WITHOUT_STEP_UP, held),
             "episode": span("How long an episode stays open without growth; 72h by contract."),
             "acknowledge_within": span("How long a delivered hold may go without acknowledgement."),
+            "deliver_within": span("How long a requested hold may go without delivery; not waited for unless given."),
         }),
         &[
             "name",

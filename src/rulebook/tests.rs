@@ -379,3 +379,11 @@ fn a_mangled_book_is_refused_or_read_and_never_a_crash() {
     }
     assert!((500..1_500).contains(&refused), "{refused} of 1500 refused");
 }
+
+#[test]
+fn a_book_waits_for_deliveries_only_where_its_policy_says_so() {
+    assert_eq!(base().book.policy.deliver_ms, None);
+    let more = "acknowledge_within: 15m\ndeliver_within: 60s";
+    let asks = changed("policy.yaml", "acknowledge_within: 15m", more);
+    assert_eq!(asks.book.policy.deliver_ms, Some(60_000));
+}

@@ -126,6 +126,7 @@ impl ConsumerContext for Ear {
 /// # Errors
 /// Where the work cannot go on without loss; the text says what to do.
 pub fn run(needs: &Needs) -> Result<(), StreamError> {
+    client::stand_back();
     let config = &needs.config;
     let mut intake = Intake::new(needs.geo.clone());
     intake.keep_journal();
@@ -196,6 +197,23 @@ pub fn control(
     partitions: usize,
     record: &[u8],
 ) -> Result<(), StreamError> {
+    let ticket = send_control(sender, config, partitions, record)?;
+    while !sender.wait(&ticket, ASK)? {
+        tracing::warn!("the broker has not acknowledged a rule book yet");
+    }
+    Ok(())
+}
+
+/// Sends a control record to every partition of the log; the ticket is settled when all have it.
+///
+/// # Errors
+/// Where the broker will not take it.
+pub fn send_control(
+    sender: &Sender,
+    config: &Config,
+    partitions: usize,
+    record: &[u8],
+) -> Result<Arc<Ticket>, StreamError> {
     let ticket = Ticket::open();
     for partition in 0..i32::try_from(partitions).unwrap_or(0) {
         let headers = OwnedHeaders::new_with_capacity(1);
@@ -209,8 +227,6 @@ pub fn control(
         sender.send(parcel, &ticket)?;
     }
     ticket.settle();
-    while !sender.wait(&ticket, ASK)? {
-        tracing::warn!("the broker has not acknowledged a rule book yet");
-    }
-    Ok(())
+    sender.go();
+    Ok(ticket)
 }

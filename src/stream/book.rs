@@ -1,7 +1,8 @@
-//! Rule books in the log: the control record that brings one into force, written and read.
+//! Control records of the log, written and read: a rule book comes into force, enforcement is suspended
+//! or resumed.
 //!
-//! The record has the whole text of the book, so that a replay of the log needs nothing else
-//! (promise `prefix`). Checking the text is `rulebook`'s business.
+//! A book's record has its whole text, so that a replay of the log needs nothing else (promise
+//! `prefix`). Checking the text is `rulebook`'s business.
 
 use crate::engine::prepared::Prepared;
 use crate::problem::Problems;
@@ -10,10 +11,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The control records that there are.
+/// What a control record brings about in its partition.
+#[derive(Debug, Clone)]
+pub enum Control {
+    /// A rule book comes into force.
+    Book(Arc<Prepared>),
+    /// Enforcement is suspended, or resumed.
+    Enforcement(bool),
+}
+
+/// The control records that there are, as they are written.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "control", rename_all = "lowercase")]
-enum Control {
+enum Shape {
     /// A rule book.
     Rulebook {
         /// Its version, as decisions name it.
@@ -21,6 +31,39 @@ enum Control {
         /// Its files, sorted by name.
         files: Vec<File>,
     },
+    /// The switch of all enforcement.
+    Enforcement(Switched),
+}
+
+/// The key under which the switch of all enforcement is announced beside the owners.
+pub const SWITCH_KEY: &str = "enforcement";
+
+/// The switch of all enforcement as somebody has set it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switched {
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// Who has set it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Wall time, in milliseconds since 1970; told to people, read by no decision.
+    pub since_ms: i64,
+}
+
+impl Switched {
+    /// The control record of it.
+    pub fn write(&self) -> Vec<u8> {
+        serde_json::to_vec(&Shape::Enforcement(self.clone())).unwrap_or_default()
+    }
+
+    /// Reads its control record; nothing where it is another.
+    pub fn read(record: &[u8]) -> Option<Self> {
+        match serde_json::from_slice(record).ok()? {
+            Shape::Enforcement(switched) => Some(switched),
+            Shape::Rulebook { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,7 +77,7 @@ const KEPT: usize = 8;
 
 /// The control record of a rule book.
 pub fn write(loaded: &Loaded) -> Vec<u8> {
-    let control = Control::Rulebook {
+    let control = Shape::Rulebook {
         version: loaded.book.version.clone(),
         files: loaded
             .files
@@ -66,12 +109,18 @@ pub struct Library {
 }
 
 impl Library {
-    /// The rule book of a control record.
+    /// What a control record brings about.
     ///
     /// # Errors
     /// Where the record cannot be read or its book has faults.
-    pub fn read(&self, record: &[u8]) -> Result<Arc<Prepared>, BookError> {
-        let Control::Rulebook { version, files } = serde_json::from_slice(record)?;
+    pub fn read(&self, record: &[u8]) -> Result<Control, BookError> {
+        match serde_json::from_slice(record)? {
+            Shape::Rulebook { version, files } => self.book(version, files).map(Control::Book),
+            Shape::Enforcement(switched) => Ok(Control::Enforcement(switched.suspended)),
+        }
+    }
+
+    fn book(&self, version: String, files: Vec<File>) -> Result<Arc<Prepared>, BookError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = known.get(&version) {
             return Ok(Arc::clone(prepared));

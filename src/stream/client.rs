@@ -36,6 +36,10 @@ const MAX_RECORD_BYTES: &str = "8388608";
 /// answers cost both sides less, and at 10,000 events a second the slowest come sooner (D22).
 const FETCH: (&str, &str) = ("16384", "5");
 
+/// The priority, as `nice` counts it, of threads that only move records: behind those that judge and those that answer.
+/// A cardholder waits at a checkout for an answer; nobody notices a millisecond of intake.
+const STANDS_BACK: i32 = 10;
+
 /// What a client has met lately, for readiness and for words at the end.
 #[derive(Debug, Default)]
 pub struct Troubles {
@@ -143,6 +147,25 @@ pub fn base(config: &Config) -> Result<ClientConfig, StreamError> {
     }
     client.set_log_level(RDKafkaLogLevel::Notice);
     Ok(client)
+}
+
+/// Gives this thread, and those that it starts, a lower priority than the others have.
+pub fn stand_back() {
+    if let Err(error) = rustix::process::setpriority_process(None, STANDS_BACK) {
+        tracing::debug!(%error, "all threads have the same priority");
+    }
+}
+
+/// Makes something whose threads are to stand back, such as a client's.
+pub fn behind<T: Send>(make: impl FnOnce() -> T + Send) -> T {
+    let made = std::thread::scope(|threads| {
+        let maker = threads.spawn(|| {
+            stand_back();
+            make()
+        });
+        maker.join()
+    });
+    made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Options of a consumer of a group.

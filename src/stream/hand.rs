@@ -352,13 +352,19 @@ impl<'g> Hand<'g> {
         }
     }
 
-    /// Says how many cardholders each shard knows.
+    /// Says how many cardholders each shard knows, and whether enforcement is suspended in it.
     fn cardholders(&self) {
         for (partition, owned) in &self.shards {
-            let known = owned.seat.look(|shard| shard.engine().slab().len());
-            let known = u64::try_from(known.unwrap_or(0)).unwrap_or(u64::MAX);
-            let cells = &self.ground.metrics.cardholders;
-            cells.set(&[&partition.to_string()], known);
+            let seen = owned.seat.look(|shard| {
+                let engine = shard.engine();
+                (engine.slab().len(), engine.is_suspended())
+            });
+            let (known, suspended) = seen.unwrap_or_default();
+            let partition = &[&*partition.to_string()];
+            let known = u64::try_from(known).unwrap_or(u64::MAX);
+            let metrics = &self.ground.metrics;
+            metrics.cardholders.set(partition, known);
+            metrics.suspended.set(partition, u64::from(suspended));
         }
     }
 
@@ -388,6 +394,9 @@ fn add(metrics: &Metrics, tally: &Tally) {
     metrics
         .payments
         .fetch_add(tally.payments, Ordering::Relaxed);
+    metrics
+        .found_good
+        .fetch_add(tally.found_good, Ordering::Relaxed);
     for (action, count) in Advice::WORDS.iter().zip(tally.actions) {
         metrics.decisions.add(action, count);
     }

@@ -16,6 +16,8 @@ pub struct Owners {
     http: String,
     /// Whether queries are answered there.
     api: bool,
+    /// Whether they are answered by TLS.
+    tls: bool,
     sender: Sender,
     /// Counts this process's announcements; with `since_ms` it tells a newer one from an older.
     generation: AtomicU64,
@@ -32,6 +34,7 @@ impl Owners {
             instance: config.run.instance.clone(),
             http: http.to_owned(),
             api: config.run.roles.contains(&Role::Api),
+            tls: config.http.tls.is_some(),
             sender: sender.clone(),
             generation: AtomicU64::new(0),
         })
@@ -47,6 +50,7 @@ impl Owners {
             "generation": self.generation.fetch_add(1, Ordering::Relaxed),
             "http": self.http,
             "api": self.api,
+            "tls": self.tls,
             "since_ms": clock::now_ms(),
             "ruleset": ruleset,
         });

@@ -128,8 +128,8 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
     let vault = Arc::new(Vault::open(config)?);
     let ear = Ear::default();
     let committed = Arc::clone(&ear.committed);
-    let consumer: BaseConsumer<Ear> = client::group(config, "score")?
-        .create_with_context(ear)
+    let options = client::group(config, "score")?;
+    let consumer: BaseConsumer<Ear> = client::behind(|| options.create_with_context(ear))
         .map_err(StreamError::client("set up the log's consumer"))?;
     consumer
         .subscribe(&[&config.topics.log])

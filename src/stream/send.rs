@@ -202,6 +202,10 @@ impl Sender {
     /// # Errors
     /// Where the client refuses its options, or no thread can be had.
     pub fn new(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, StreamError> {
+        client::behind(|| Self::connect(config, metrics))
+    }
+
+    fn connect(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, StreamError> {
         let fate = Fate {
             busy: [config.topics.log.clone(), config.topics.decisions.clone()],
             ..Fate::default()

@@ -13,7 +13,7 @@ use crate::encode;
 use crate::engine::prepared::Prepared;
 use crate::engine::{Applied, Engine, Outcome};
 use crate::stream::StreamError;
-use crate::stream::book::Library;
+use crate::stream::book::{Control, Library};
 use crate::stream::names::Names;
 use crate::stream::records::{self, Kind, Told};
 use crate::stream::send::{Parcel, Sender};
@@ -153,10 +153,14 @@ impl Shard {
         let prepared = if standing.book.is_empty() {
             Arc::clone(fallback)
         } else {
-            library.read(&standing.book).unwrap_or_else(|error| {
-                tracing::error!(%error, partition, "the rule book of a checkpoint is not usable; the configured one is taken");
-                Arc::clone(fallback)
-            })
+            match library.read(&standing.book) {
+                Ok(Control::Book(prepared)) => prepared,
+                Ok(Control::Enforcement(_)) => Arc::clone(fallback),
+                Err(error) => {
+                    tracing::error!(%error, partition, "the rule book of a checkpoint is not usable; the configured one is taken");
+                    Arc::clone(fallback)
+                }
+            }
         };
         let mut engine = Engine::restore(prepared, &[rest], |_| true)?;
         engine.set_counters(crate::engine::checkpoint::summary(rest)?.counters);
@@ -425,6 +429,7 @@ impl Shard {
         tally.applied += 1;
         tally.late += u64::from(outcome.late);
         tally.newest_ms = tally.newest_ms.max(event.at.ms);
+        tally.found_good += u64::from(outcome.found_good);
         let trace = (perform && slot.traced)
             .then(|| records::trace(message))
             .flatten();
@@ -476,11 +481,16 @@ impl Shard {
         (self.standing.partition, message.offset())
     }
 
-    /// A rule book comes into force.
+    /// A rule book comes into force, or enforcement is suspended or resumed.
     fn control(&mut self, record: &[u8], bench: &Bench) {
         let partition = self.standing.partition;
         let prepared = match bench.library.read(record) {
-            Ok(prepared) => prepared,
+            Ok(Control::Book(prepared)) => prepared,
+            Ok(Control::Enforcement(suspended)) => {
+                tracing::warn!(partition, suspended, "the switch of all enforcement is set");
+                self.engine.suspend(suspended);
+                return;
+            }
             Err(error) => {
                 tracing::error!(%error, partition, "a control record has no effect");
                 return;

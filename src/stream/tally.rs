@@ -26,6 +26,8 @@ pub struct Tally {
     pub alerts: Vec<&'static str>,
     /// Hold lines by state.
     pub holds: Vec<&'static str>,
+    /// Holds of which somebody said that all was good.
+    pub found_good: u64,
     /// Ranges of the log that are lost.
     pub gaps: u64,
     /// Event time of the newest event, in milliseconds.

@@ -53,7 +53,7 @@ pub struct Metrics {
     pub holds: Worded,
     /// Payments decided.
     pub payments: AtomicU64,
-    /// Alerts with a hold of which the API was told that all was good.
+    /// Holds of which a disposition of the log said, while their alert's episode stood, that all was good.
     pub found_good: AtomicU64,
     /// Lines of alerts and holds by what the notifier did with them: see `notify::record::Heard`.
     pub notify_lines: Worded,
@@ -81,8 +81,16 @@ pub struct Metrics {
     pub partitions_owned: AtomicU64,
     /// Cardholders known, by partition; the page shows their sum.
     pub cardholders: Labelled,
+    /// Whether enforcement is suspended, by partition; the page shows in how many.
+    pub suspended: Labelled,
     /// New rule books: `accepted`, `refused`.
     pub rulebook_reloads: Worded,
+    /// Handshakes of TLS by how they ended: `done`, `failed`, `slow`.
+    pub tls_handshakes: Worded,
+    /// New certificates: `accepted`, `refused`.
+    pub tls_reloads: Worded,
+    /// When our certificate expires, in seconds since 1970; 0 where there is none.
+    pub tls_ends_s: AtomicU64,
     /// Effects sent and not acknowledged.
     pub effects_in_flight: AtomicU64,
     /// Effects sent again.
@@ -127,7 +135,11 @@ impl Default for Metrics {
             restore_ms: zero(),
             partitions_owned: zero(),
             cardholders: Labelled::new(&["partition"]),
+            suspended: Labelled::new(&["partition"]),
             rulebook_reloads: Worded::new("result", ["accepted", "refused"]),
+            tls_handshakes: Worded::new("result", ["done", "failed", "slow"]),
+            tls_reloads: Worded::new("result", ["accepted", "refused"]),
+            tls_ends_s: zero(),
             effects_in_flight: zero(),
             produce_retries: zero(),
             lost_ranges: zero(),
@@ -168,6 +180,7 @@ impl Metrics {
         locked(&self.saved_at_ms).remove(&partition);
         self.lag_records.forget(&[topic, &partition]);
         self.cardholders.forget(&[&partition]);
+        self.suspended.forget(&[&partition]);
     }
 
     /// The rule book now in force.
@@ -182,6 +195,7 @@ impl Metrics {
         self.write_outcomes(&mut page);
         self.write_checkpoints(&mut page, now_ms);
         self.write_work(&mut page);
+        self.write_tls(&mut page);
         self.write_notify(&mut page);
         page.text
     }
@@ -269,6 +283,10 @@ impl Metrics {
 
     /// What the monitor costs the honest: holds asked for, and those found good later.
     fn write_friction(&self, page: &mut Page) {
+        let name = "varsel_enforcement_suspended";
+        let help = "Partitions scored here in which enforcement is suspended.";
+        page.family(name, "gauge", help);
+        page.sample(name, &[], self.suspended.sum());
         let payments = self.payments.load(Relaxed);
         counter(
             page,
@@ -281,7 +299,7 @@ impl Metrics {
         let holds = self.holds.get(HoldState::Requested.word());
         let share = holds.saturating_mul(10_000) / payments.max(1);
         page.sample(name, &[], share);
-        let help = "Alerts with a hold that the API was told were good.";
+        let help = "Holds that a disposition found good.";
         counter(
             page,
             "varsel_holds_found_good_total",
@@ -315,6 +333,26 @@ impl Metrics {
         let name = "varsel_restore_seconds";
         page.family(name, "gauge", "How long the last restore took.");
         page.sample(name, &[], seconds(self.restore_ms.load(Relaxed)));
+    }
+
+    /// Nothing where TLS is not spoken.
+    fn write_tls(&self, page: &mut Page) {
+        let ends_s = self.tls_ends_s.load(Relaxed);
+        if ends_s == 0 {
+            return;
+        }
+        let help = "Handshakes of TLS by how they ended.";
+        worded(
+            page,
+            "varsel_tls_handshakes_total",
+            help,
+            &self.tls_handshakes,
+        );
+        let help = "New certificates by what became of them.";
+        worded(page, "varsel_tls_reloads_total", help, &self.tls_reloads);
+        let name = "varsel_tls_certificate_expires_timestamp_seconds";
+        page.family(name, "gauge", "When our certificate expires, since 1970.");
+        page.sample(name, &[], ends_s);
     }
 
     fn write_notify(&self, page: &mut Page) {
@@ -394,7 +432,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The names that others rely on.
-    const NAMES: [&str; 33] = [
+    const NAMES: [&str; 34] = [
         "varsel_alerts_total",
         "varsel_api_answers_total",
         "varsel_batch_size",
@@ -404,6 +442,7 @@ mod tests {
         "varsel_checkpoint_fallbacks_total",
         "varsel_decisions_total",
         "varsel_effects_in_flight",
+        "varsel_enforcement_suspended",
         "varsel_event_age_seconds",
         "varsel_events_total",
         "varsel_holds_found_good_total",

@@ -1,4 +1,5 @@
-//! Loads the risk API: `cargo bench --bench ask -- [--rate N] [--seconds N] [--connections N] [--ingest N] [--cards N]`.
+//! Loads the risk API: `cargo bench --bench ask -- [--rate N] [--seconds N] [--connections N] [--ingest N] [--cards N]
+//! [--pin]`.
 //!
 //! An open loop: requests are due on an absolute schedule, and a latency counts from the due moment (response time) and
 //! from the sending (service time). Without `--rate` it asks as fast as the connections allow. The monitor, with the
@@ -18,6 +19,7 @@ mod population;
 use hdrhistogram::Histogram;
 use machine::{Table, option, parted};
 use population::Population;
+use rustix::event::{PollFd, PollFlags};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use varsel::config::{Config, Place};
 use varsel::geo::Geo;
 use varsel::live::{self, Parts, Signals};
 use varsel::rulebook;
+use varsel::stream::client;
 use varsel::stream::embedded::Embedded;
 use varsel::stream::send::{Parcel, Sender};
 use varsel::stream::tickets::Ticket;
@@ -62,6 +65,8 @@ pub struct Size {
     pub connections: u64,
     /// Events a second that come in meanwhile.
     pub ingest: u64,
+    /// Whether client and HTTP thread have a core of their own, and all the rest the other.
+    pub pin: bool,
 }
 
 /// What it gave.
@@ -95,6 +100,12 @@ impl Ground {
     /// The monitor's thread and the broker besides.
     fn new() -> (Self, std::thread::JoinHandle<()>, Embedded) {
         let (broker, mut config) = Embedded::start().unwrap();
+        // Broker and feed stand for other machines: they take no core before what is measured.
+        for (name, thread) in threads() {
+            if name == "rdk:mock" {
+                rustix::process::setpriority_process(Some(thread), 10).unwrap();
+            }
+        }
         let dir = std::env::temp_dir().join(format!("varsel-ask-{}", std::process::id()));
         config.checkpoint.place = Place::Folder(dir.clone());
         config.http.listen = "127.0.0.1:0".parse().unwrap();
@@ -203,43 +214,45 @@ fn questions(population: &mut Population, ground: &Ground, before: u64) -> Vec<V
     asked.split_off(skip)
 }
 
-/// One connection, kept.
+/// One connection, kept, with the question that it carries.
 struct Line {
     stream: TcpStream,
     answer: Vec<u8>,
+    due: Duration,
+    sent: Duration,
 }
 
 impl Line {
     fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
+        stream.set_nonblocking(true).unwrap();
         Self {
             stream,
             answer: Vec::with_capacity(16_384),
+            due: Duration::ZERO,
+            sent: Duration::ZERO,
         }
     }
 
-    /// Asks and reads the whole answer; true where it is a 200.
-    fn ask(&mut self, request: &[u8]) -> bool {
-        if self.stream.write_all(request).is_err() {
-            return false;
-        }
+    /// Asks; false where the question did not go out whole.
+    fn ask(&mut self, request: &[u8], due: Duration, now: Duration) -> bool {
+        (self.due, self.sent) = (due, now);
         self.answer.clear();
+        matches!(self.stream.write(request), Ok(count) if count == request.len())
+    }
+
+    /// Reads what has come: once the answer is whole, whether it is a 200.
+    fn hear(&mut self) -> Option<bool> {
         let mut piece = [0; 8_192];
-        loop {
-            match self.stream.read(&mut piece) {
-                Ok(0) | Err(_) => return false,
-                Ok(count) => self.answer.extend_from_slice(&piece[..count]),
-            }
-            if let Some(length) = whole(&self.answer)
-                && self.answer.len() >= length
-            {
-                return self.answer.starts_with(b"HTTP/1.1 200");
-            }
+        match self.stream.read(&mut piece) {
+            Ok(0) => return Some(false),
+            Ok(count) => self.answer.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
+            Err(_) => return Some(false),
         }
+        let length = whole(&self.answer)?;
+        (self.answer.len() >= length).then(|| self.answer.starts_with(b"HTTP/1.1 200"))
     }
 }
 
@@ -251,18 +264,46 @@ fn whole(answer: &[u8]) -> Option<usize> {
     Some(head + length.parse::<usize>().ok()?)
 }
 
+/// The threads of this process, by name.
+fn threads() -> Vec<(String, rustix::process::Pid)> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let named = tasks.flatten().filter_map(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let number = task.file_name().to_str()?.parse().ok()?;
+        let thread = rustix::process::Pid::from_raw(number)?;
+        Some((name.trim().to_owned(), thread))
+    });
+    named.collect()
+}
+
+fn is_http((name, _): &(String, rustix::process::Pid)) -> bool {
+    name == "http"
+}
+
 /// Processor time of the thread that serves HTTP.
 fn http_cpu() -> Duration {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    for task in tasks.flatten() {
-        let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-        if name.trim() == "http" {
-            let stat = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            let ns = stat.split(' ').next().and_then(|ns| ns.parse().ok());
-            return Duration::from_nanos(ns.unwrap_or(0));
-        }
+    let thread = threads().into_iter().find(is_http);
+    let stat = thread.and_then(|(_, thread)| {
+        let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
+        std::fs::read_to_string(path).ok()
+    });
+    let ns = stat.and_then(|stat| stat.split(' ').next()?.parse().ok());
+    Duration::from_nanos(ns.unwrap_or(0))
+}
+
+/// Keeps a thread on one core: nothing, the one that calls.
+fn keep_on(thread: Option<rustix::process::Pid>, core: usize) {
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(core);
+    // A thread that has ended meanwhile is on no core.
+    let _ = rustix::thread::sched_setaffinity(thread, &cores);
+}
+
+/// Questions and answers on the first core, all that comes in on the second.
+fn pin() {
+    for thread in threads() {
+        keep_on(Some(thread.1), usize::from(!is_http(&thread)));
     }
-    Duration::ZERO
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -273,50 +314,101 @@ fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap()
 }
 
-/// What one connection saw.
+/// What the client saw.
 struct Seen {
     response: Histogram<u64>,
     service: Histogram<u64>,
     errors: u64,
 }
 
-fn asks(
-    size: Size,
-    number: u64,
-    address: SocketAddr,
-    requests: &[Vec<u8>],
-    watch: Stopwatch,
-) -> Seen {
-    let mut line = Line::new(address);
+impl Seen {
+    fn note(&mut self, line: &Line, now: Duration, fine: bool) {
+        self.errors += u64::from(!fine);
+        self.service.saturating_record(nanos(now - line.sent));
+        self.response
+            .saturating_record(nanos(now.saturating_sub(line.due)));
+    }
+}
+
+/// Asks on a schedule that waits for nobody: a question goes out when it is due, over any connection that is free.
+fn asks(size: Size, address: SocketAddr, requests: &[Vec<u8>], watch: Stopwatch) -> Seen {
+    let mut lines: Vec<Line> = (0..size.connections).map(|_| Line::new(address)).collect();
+    let (mut free, mut busy): (Vec<usize>, Vec<usize>) = ((0..lines.len()).collect(), Vec::new());
     let mut seen = Seen {
         response: empty(),
         service: empty(),
         errors: 0,
     };
-    let end = Duration::from_secs(size.seconds);
-    for turn in 0.. {
-        let request = turn * size.connections + number;
-        let due = size
-            .rate
-            .map(|rate| Duration::from_nanos(request * 1_000_000_000 / rate));
-        if due.unwrap_or_else(|| watch.elapsed()) >= end {
-            break;
+    // The kernel may otherwise be 50 us late.
+    rustix::thread::set_current_timer_slack(std::num::NonZero::new(1)).unwrap();
+    let (begun, end) = (watch.elapsed(), Duration::from_secs(size.seconds));
+    let mut request = 0;
+    loop {
+        let (mut early, mut over) = (PATIENCE, false);
+        while !free.is_empty() {
+            let now = watch.elapsed() - begun;
+            let due = size.rate.map_or(now, |rate| {
+                Duration::from_nanos(request * 1_000_000_000 / rate)
+            });
+            over = due >= end;
+            if over || due > now {
+                early = if over { PATIENCE } else { due - now };
+                break;
+            }
+            let place = free.pop().unwrap();
+            let body = &requests[usize::try_from(request).unwrap() % requests.len()];
+            request += 1;
+            if lines[place].ask(body, due, now) {
+                busy.push(place);
+            } else {
+                seen.errors += 1;
+                lines[place] = Line::new(address);
+                free.push(place);
+            }
         }
-        if let Some(early) = due.and_then(|due| due.checked_sub(watch.elapsed())) {
-            std::thread::sleep(early);
+        if over && busy.is_empty() {
+            return seen;
         }
-        let body = &requests[usize::try_from(request).unwrap() % requests.len()];
-        let sent = watch.elapsed();
-        if !line.ask(body) {
-            seen.errors += 1;
-            line = Line::new(address);
-        }
-        let now = watch.elapsed();
-        seen.service.saturating_record(nanos(now - sent));
-        seen.response
-            .saturating_record(nanos(now.saturating_sub(due.unwrap_or(sent))));
+        hears(&mut lines, (&mut busy, &mut free), early, |line, fine| {
+            seen.note(line, watch.elapsed() - begun, fine);
+        });
     }
-    seen
+}
+
+/// Waits for answers, or until the next question is due, and takes up those that have come whole.
+fn hears(
+    lines: &mut [Line],
+    (busy, free): (&mut Vec<usize>, &mut Vec<usize>),
+    bound: Duration,
+    mut heard: impl FnMut(&Line, bool),
+) {
+    let bound = rustix::event::Timespec {
+        tv_sec: i64::try_from(bound.as_secs()).unwrap(),
+        tv_nsec: bound.subsec_nanos().into(),
+    };
+    let ready: Vec<bool> = {
+        let listen = |place: &usize| PollFd::new(&lines[*place].stream, PollFlags::IN);
+        let mut polled: Vec<PollFd<'_>> = busy.iter().map(listen).collect();
+        rustix::event::poll(&mut polled, Some(&bound)).unwrap();
+        polled.iter().map(|one| !one.revents().is_empty()).collect()
+    };
+    let mut ready = ready.into_iter();
+    busy.retain(|place| {
+        let answer = if ready.next().unwrap() {
+            lines[*place].hear()
+        } else {
+            None
+        };
+        if let Some(fine) = answer {
+            heard(&lines[*place], fine);
+            if !fine {
+                let address = lines[*place].stream.peer_addr().unwrap();
+                lines[*place] = Line::new(address);
+            }
+            free.push(*place);
+        }
+        answer.is_none()
+    });
 }
 
 /// Measures one load.
@@ -340,16 +432,19 @@ pub fn run(size: Size) -> Measured {
     };
     std::thread::scope(|scope| {
         scope.spawn(|| ingests(&ground, &mut population, size.ingest, &over));
-        let requests = &requests;
-        let lines: Vec<_> = (0..size.connections)
-            .map(|number| scope.spawn(move || asks(size, number, address, requests, watch)))
-            .collect();
-        for line in lines {
-            let seen = line.join().unwrap();
-            measured.response.add(seen.response).unwrap();
-            measured.service.add(seen.service).unwrap();
-            measured.errors += seen.errors;
+        if size.pin {
+            pin();
         }
+        let client = scope.spawn(|| {
+            if size.pin {
+                keep_on(None, 0);
+            }
+            asks(size, address, &requests, watch)
+        });
+        let seen = client.join().unwrap();
+        measured.response.add(seen.response).unwrap();
+        measured.service.add(seen.service).unwrap();
+        measured.errors += seen.errors;
         measured.took = watch.elapsed();
         over.store(true, Ordering::Relaxed);
     });
@@ -363,6 +458,7 @@ pub fn run(size: Size) -> Measured {
 
 /// Feeds so many events a second until it is over.
 fn ingests(ground: &Ground, population: &mut Population, rate: u64, over: &AtomicBool) {
+    client::stand_back();
     let watch = Stopwatch::start();
     let mut line = Vec::new();
     let mut sent = 0;
@@ -432,8 +528,9 @@ fn main() {
         before: option("--before").unwrap_or(300_000),
         rate: option("--rate"),
         seconds: option("--seconds").unwrap_or(30),
-        connections: option("--connections").unwrap_or(8),
+        connections: option("--connections").unwrap_or(64),
         ingest: option("--ingest").unwrap_or(0),
+        pin: std::env::args().any(|word| word == "--pin"),
     };
     println!("{}", table(&[run(size)]));
 }

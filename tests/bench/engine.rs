@@ -171,7 +171,7 @@ fn candidates(engine: &Engine, batch: &[Item]) -> [f64; 3] {
 fn event(item: &Item) -> Option<&Event> {
     match &item.work {
         Work::Event(event, _) => Some(event),
-        Work::Tick(_) | Work::Book(_) => None,
+        Work::Tick(_) | Work::Control(_) => None,
     }
 }
 

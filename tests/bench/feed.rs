@@ -128,24 +128,25 @@ pub fn apply(
 ) {
     for chunk in batch.chunks(WARM) {
         let events = chunk.iter().filter_map(|item| match &item.work {
-            Work::Event(event, _) => Some(event),
-            Work::Tick(_) | Work::Book(_) => None,
+            Work::Event(event, _) => Some(&**event),
+            Work::Tick(_) | Work::Control(_) => None,
         });
         std::hint::black_box(engine.warm(events));
         for item in chunk {
             match &item.work {
                 // A bench has one rule book.
-                Work::Book(_) => {}
+                Work::Control(_) => {}
                 Work::Tick(at_ms) => {
                     engine.tick(*at_ms, effects);
                     tally.ticks += 1;
-                    tally.effects += effects.drain(..).map(|_| 1).sum::<u64>();
+                    tally.effects += counted(effects);
+                    effects.clear();
                 }
                 Work::Event(event, _) => {
                     engine.apply(event, outcome);
                     tally.events += 1;
-                    tally.effects += outcome.effects.drain(..).map(|_| 1).sum::<u64>();
-                    tally.hits += outcome.hits.iter().map(|_| 1).sum::<u64>();
+                    tally.effects += counted(&outcome.effects);
+                    tally.hits += counted(&outcome.hits);
                     tally.with_hit += u64::from(!outcome.hits.is_empty());
                     if let Some(decision) = &outcome.decision {
                         tally.decisions += 1;
@@ -156,4 +157,8 @@ pub fn apply(
             }
         }
     }
+}
+
+fn counted<T>(things: &[T]) -> u64 {
+    u64::try_from(things.len()).unwrap_or(0)
 }

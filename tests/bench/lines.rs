@@ -86,7 +86,8 @@ struct Way {
     text: Vec<u8>,
     ends: Vec<usize>,
     items: Vec<Item>,
-    spare: Vec<Event>,
+    #[allow(clippy::vec_box, reason = "the boxes are what is used again")]
+    spare: Vec<Box<Event>>,
     spent: Output,
     decisions: Vec<(usize, Decision)>,
     out: Vec<u8>,
@@ -168,7 +169,7 @@ impl Way {
         self.spent = output;
     }
 
-    fn complete(&mut self, mut event: Event) {
+    fn complete(&mut self, mut event: Box<Event>) {
         self.intake.complete(&mut event);
         if let Some(at_ms) = self.intake.tick_before(event.at.ms) {
             self.items.push(Item {
@@ -235,13 +236,13 @@ impl Way {
         let mut index = 0;
         for chunk in self.items.chunks(WARM) {
             let events = chunk.iter().filter_map(|item| match &item.work {
-                Work::Event(event, _) => Some(event),
-                Work::Tick(_) | Work::Book(_) => None,
+                Work::Event(event, _) => Some(&**event),
+                Work::Tick(_) | Work::Control(_) => None,
             });
             std::hint::black_box(self.engine.warm(events));
             for item in chunk {
                 match &item.work {
-                    Work::Book(_) => {}
+                    Work::Control(_) => {}
                     Work::Tick(at_ms) => self.engine.tick(*at_ms, &mut self.effects),
                     Work::Event(event, _) => {
                         self.engine.apply(event, &mut self.outcome);
@@ -255,10 +256,10 @@ impl Way {
     }
 }
 
-fn event_of(item: Item) -> Option<Event> {
+fn event_of(item: Item) -> Option<Box<Event>> {
     match item.work {
         Work::Event(event, _) => Some(event),
-        Work::Tick(_) | Work::Book(_) => None,
+        Work::Tick(_) | Work::Control(_) => None,
     }
 }
 

@@ -112,6 +112,7 @@ fn the_ask_benchmark_gets_an_answer_to_every_question() {
             seconds: 1,
             connections: 2,
             ingest: 100,
+            pin: false,
         });
         assert_eq!(measured.errors, 0);
         assert_eq!(measured.response.len(), measured.service.len());

@@ -59,7 +59,7 @@ pub struct Bank {
     sender: Sender,
     dir: TempDir,
     sent: u64,
-    _broker: Embedded,
+    broker: Embedded,
 }
 
 /// A running monitor.
@@ -83,7 +83,7 @@ impl Bank {
             sender,
             dir,
             sent: 0,
-            _broker: broker,
+            broker,
         }
     }
 
@@ -118,10 +118,14 @@ impl Bank {
     }
 
     pub fn start(&self) -> Monitor {
+        self.start_with(Config::clone(&self.config))
+    }
+
+    fn start_with(&self, config: Config) -> Monitor {
         let signals = Signals::default();
         let metrics = Arc::new(Metrics::default());
         let parts = Parts {
-            config: Arc::clone(&self.config),
+            config: Arc::new(config),
             rules: None,
             loaded: rulebook::embedded().unwrap(),
             geo: Geo::embedded().unwrap(),

@@ -22,5 +22,7 @@ mod golden_config;
 mod golden_errors;
 mod live;
 mod notify;
+mod papers;
 mod reference;
 mod simulate;
+mod tls;

@@ -84,10 +84,74 @@ fn card_number() -> String {
 
 /// Whether a record is read by its shape after another has been read.
 fn is_followed(known: &str, record: &str) -> bool {
-    let (mut table, mut shapes) = (Table::default(), Shapes::default());
-    table.read(&mut shapes, known).unwrap();
-    let look = Look::of(record.as_bytes());
-    shapes.follow(record, look, &mut table).is_some()
+    let mut decoder = Decoder::default();
+    let mut event = Event::default();
+    decoder.decode(known.as_bytes(), &mut event).unwrap();
+    decoder.follow(record.as_bytes(), &mut Vec::new())
+}
+
+/// Changes a payment of every day, and compares what is said of it by a decoder that has read many
+/// of them just before, and by one that has read none.
+#[track_caller]
+fn check_after_many(usual: &str, from: &str, to: &str) {
+    let other = usual.replacen(from, to, 1);
+    let mut decoder = Decoder::default();
+    let (mut event, mut fresh) = (Event::default(), Event::default());
+    for _ in 0..400 {
+        decoder.decode(usual.as_bytes(), &mut event).unwrap();
+    }
+    for record in [other.as_str(), usual] {
+        let mut none = Decoder::default();
+        let said = decoder.decode(record.as_bytes(), &mut event);
+        assert_eq!(said, none.decode(record.as_bytes(), &mut fresh), "{record}");
+        if said.is_ok() {
+            assert_eq!(event, fresh, "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_run_of_steps_says_what_its_steps_say_one_by_one() {
+    let usual = r#"{"type":"authorization","id":"aut-lddooanhdpdbilge-onbhec","at":"2026-01-07T00:03:07.629+01:00","card":"ct-eglmcjphggphecfp","cardholder":"cpr-pindbenbopjfffpm","amount_minor":23054,"currency":"DKK","mcc":"5942","merchant":{"id":"GDFBZS480835","name":"Boghandel Valby","country":"DK"},"city":"Ry","channel":"pos","security":"contactless","response_code":"00"}"#;
+    let card = card_number();
+    let within = format!("ct-{card}");
+    for (from, to) in [
+        ("aut-l", "aut-"),
+        ("aut-l", "aut-ll"),
+        ("aut-l", r"aut\u002d"),
+        ("aut-ld", "aut-æ"),
+        ("aut-ld", r#"aut"ld"#),
+        ("aut-lddooanhdpdbilge", r#"aut","ddooanhdpdbilg"#),
+        ("aut-lddooanhdpdbilge-onbhec", ""),
+        ("ct-eglmcjphggphecfp", &within),
+        ("ct-eglmcjphggphecfp", "ct-eglmcjphggphecf\u{1}"),
+        ("cpr-pindbenbopjfffpm", ""),
+        ("cpr-pindbenbopjfffpm", &card),
+        ("2026-01-07T00:03:07.629+01:00", "2026-01-07T00:03:07Z"),
+        ("07T00", "07t00"),
+        ("07T00:03:07", "07-00-03-07"),
+        ("629+01:00", "629+01:0"),
+        ("23054", "1"),
+        ("23054", "023054"),
+        ("23054", "-23054"),
+        ("23054", r#""23054""#),
+        ("DKK", "DKKK"),
+        ("DKK", "XXX"),
+        (r#""5942""#, r#""594""#),
+        ("mcc", "mmc"),
+        (r#""mcc":"5942""#, r#""id":"59420""#),
+        (r#""city":"Ry""#, r#""city":"Ry","city":"Ry""#),
+        ("Boghandel Valby", ""),
+        ("Boghandel Valby", &card),
+        (r#""DK"}"#, r#""DK""#),
+        (r#""00"}"#, r#""00""#),
+        (r#""00"}"#, r#""00"}}"#),
+        (r#""00"}"#, r#""00","eci":"05"}"#),
+        ("authorization", "authorizatiox"),
+        ("authorization", "otp"),
+    ] {
+        check_after_many(usual, from, to);
+    }
 }
 
 #[test]

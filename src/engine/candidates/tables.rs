@@ -72,7 +72,8 @@ pub(super) fn of_type(
     };
     let mut asked = told(facts, MAX_ASKED);
     asked.extend(told(listings(claims, lists), MAX_LISTED));
-    asked.sort_by_key(|(cost, _)| *cost);
+    // What leaves out much for little first: the rest may find nothing left.
+    asked.sort_by_key(|(cost, fact)| cost * 256 / many(&fact.touches));
     let (outcomes, asked): (Vec<Asked>, Vec<Asked>) = asked
         .into_iter()
         .map(|(_, fact)| fact)

@@ -194,6 +194,7 @@ fn put_episode(out: &mut Vec<u8>, episode: &Episode) {
     put_reasons(out, &episode.reasons);
     out.extend_from_slice(&episode.factors.to_le_bytes());
     out.extend_from_slice(&episode.closes_ms.to_le_bytes());
+    out.extend_from_slice(&episode.holds.to_le_bytes());
 }
 
 fn read_episode(from: &mut Reader<'_>, texts: &mut Texts) -> Read<Episode> {
@@ -217,6 +218,7 @@ fn read_episode(from: &mut Reader<'_>, texts: &mut Texts) -> Read<Episode> {
         reasons: read_reasons(from, texts)?,
         factors: from.u32(WHAT)?,
         closes_ms: from.i64(WHAT)?,
+        holds: from.u32(WHAT)?,
     })
 }
 
@@ -228,9 +230,9 @@ fn put_hold(out: &mut Vec<u8>, hold: &Standing) {
         hold.kind.code(),
         hold.state.code(),
         hold.methods_refused.0,
-        u8::from(hold.acknowledge_by_ms.is_some()),
+        u8::from(hold.awaited_by_ms.is_some()),
     ]);
-    out.extend_from_slice(&hold.acknowledge_by_ms.unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&hold.awaited_by_ms.unwrap_or(0).to_le_bytes());
     out.extend_from_slice(&hold.from_ms.to_le_bytes());
     out.extend_from_slice(&hold.until_ms.to_le_bytes());
     out.extend_from_slice(&hold.alert.0.to_le_bytes());
@@ -254,7 +256,7 @@ fn read_hold(from: &mut Reader<'_>, texts: &mut Texts) -> Read<Standing> {
         kind,
         state,
         methods_refused,
-        acknowledge_by_ms: is_awaited.then_some(by_ms),
+        awaited_by_ms: is_awaited.then_some(by_ms),
         from_ms: from.i64(WHAT)?,
         until_ms: from.i64(WHAT)?,
         alert: EffectId(from.u128(WHAT)?),

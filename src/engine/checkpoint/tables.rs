@@ -25,6 +25,8 @@ pub struct Tables {
     pub tick_ms: i64,
     /// What the shard had counted.
     pub counters: Counters,
+    /// Whether enforcement was suspended.
+    pub suspended: bool,
     /// Identities of the aggregates, in the book's order, and from when each has counted.
     pub aggregates: Vec<(u64, i64)>,
     /// Identities of the sequences, in the book's order.
@@ -55,6 +57,7 @@ impl Tables {
             base: book.rates.base().letters(),
             tick_ms: 0,
             counters: Counters::default(),
+            suspended: false,
             aggregates: book
                 .aggregates
                 .iter()
@@ -92,6 +95,7 @@ impl Tables {
         ] {
             out.extend_from_slice(&count.to_le_bytes());
         }
+        out.push(u8::from(self.suspended));
         put_len(out, self.aggregates.len());
         for (identity, from_ms) in &self.aggregates {
             out.extend_from_slice(&identity.to_le_bytes());
@@ -126,6 +130,7 @@ impl Tables {
                 gave_way: from.u64("a counter")?,
                 forgotten: from.u64("a counter")?,
             },
+            suspended: from.flag("whether enforcement is suspended")?,
             aggregates: from.list(16, "aggregates", |from| {
                 Ok((from.u64("an aggregate")?, from.i64("an aggregate")?))
             })?,

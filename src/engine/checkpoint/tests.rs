@@ -65,7 +65,7 @@ fn the_stream_exercises_all_that_can_be_open() {
             seen[1] |= cold.is_some_and(|c| !c.episodes.is_empty());
             seen[2] |= cold.is_some_and(|c| !c.holds.is_empty());
             seen[3] |= cold.is_some_and(|c| !c.absences.is_empty());
-            seen[4] |= cold.is_some_and(|c| c.holds.iter().any(|h| h.acknowledge_by_ms.is_some()));
+            seen[4] |= cold.is_some_and(|c| c.holds.iter().any(|h| h.awaited_by_ms.is_some()));
             seen[5] |= cells::all(record).any(|cell| cell.id >= cells::SEQUENCES);
             seen[6] |= cells::all(record).any(|cell| cell.id < cells::SEQUENCES);
             seen[7] |= cold.is_some_and(|c| c.challenges.iter().any(|c| c.purchase.is_some()));
@@ -222,10 +222,10 @@ fn every_flip_and_every_cut_is_refused() {
     assert_eq!(error(b""), CheckpointError::NotACheckpoint);
     assert_eq!(error(&[b'x'; 64]), CheckpointError::NotACheckpoint);
     let mut newer = bytes.clone();
-    newer[8] = 3;
+    newer[8] = 4;
     assert_eq!(
         error(&newer),
-        CheckpointError::Version { found: 3, known: 2 }
+        CheckpointError::Version { found: 4, known: 3 }
     );
     let mut longer = bytes[..bytes.len() - CHECKSUM].to_vec();
     longer.extend_from_slice(&[0; 9]);
@@ -467,6 +467,6 @@ fn the_words_behind_the_codes_are_those_of_this_format() {
     let told = Fingerprint::of(&format!("{words:?} {countries:?} {fields:?}"));
     assert_eq!(
         (FORMAT, format!("{:016x}", told.0).as_str()),
-        (2, "33b841822cc122e8")
+        (3, "33b841822cc122e8")
     );
 }

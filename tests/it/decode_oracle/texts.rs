@@ -64,7 +64,7 @@ pub fn in_order(event: &Event) -> Event {
                 .for_each(put);
         }
     }
-    same.text = text;
+    same.text = text.into_bytes();
     same.plain = 0;
     same
 }

@@ -2,14 +2,23 @@
 //! moved by events of the log and by event time alone.
 
 use super::{Feed, STARTER, case};
-use varsel::domain::codes::HoldState;
+use std::sync::Arc;
+use varsel::domain::codes::{Advice, HoldState};
 use varsel::domain::outcome::{Effect, Hold};
 use varsel::domain::time::{HOUR_MS, MINUTE_MS, rfc3339};
 use varsel::encode;
+use varsel::engine::Engine;
+use varsel::engine::decide::SUSPENDED;
+use varsel::engine::prepared::Prepared;
+use varsel::rulebook;
 
 /// The case of 2018 up to and with the first hold.
 fn held() -> (Feed, Hold) {
-    let mut feed = Feed::new(&STARTER);
+    held_by(&STARTER)
+}
+
+fn held_by(book: &Arc<Prepared>) -> (Feed, Hold) {
+    let mut feed = Feed::new(book);
     for line in case() {
         for effect in feed.line(line) {
             if let Effect::Hold(hold) = effect {
@@ -49,7 +58,12 @@ fn lines(effects: &[Effect]) -> Vec<u8> {
 }
 
 fn unacknowledged(effects: &[Effect]) -> usize {
-    let is = |effect: &&Effect| matches!(effect, Effect::Alert(alert) if &*alert.pattern == "hold-unacknowledged");
+    alerts(effects, "hold-unacknowledged")
+}
+
+fn alerts(effects: &[Effect], pattern: &str) -> usize {
+    let is =
+        |effect: &&Effect| matches!(effect, Effect::Alert(alert) if &*alert.pattern == pattern);
     effects.iter().filter(is).count()
 }
 
@@ -162,4 +176,86 @@ fn hold_lifecycle_silence_after_a_delivery_raises_an_alert_and_without_one_none(
         alerts.push(unacknowledged(&effects));
     }
     assert_eq!(alerts, [1, 0, 0]);
+}
+
+#[test]
+fn hold_lifecycle_a_hold_that_nobody_was_told_of_in_time_raises_an_alert_where_the_book_asks_for_it()
+ {
+    let mut book = rulebook::embedded().unwrap().book;
+    book.policy.deliver_ms = Some(MINUTE_MS);
+    let asks = Arc::new(Prepared::new(book));
+    for (book, steps, expected) in [
+        (&asks, &[][..], [1, 0]),
+        (&asks, &["delivered"], [0, 1]),
+        (&asks, &["acknowledged"], [0, 0]),
+        (&asks, &["released"], [0, 0]),
+        (&*STARTER, &[], [0, 0]),
+    ] {
+        let (mut feed, hold) = held_by(book);
+        for action in steps {
+            feed.line(&step(&hold, action, hold.at_ms + MINUTE_MS / 2));
+        }
+        let mut effects = Vec::new();
+        feed.engine.tick(hold.at_ms + MINUTE_MS - 1, &mut effects);
+        assert_eq!(alerts(&effects, "hold-undelivered"), 0, "not before");
+        feed.engine.tick(hold.at_ms + HOUR_MS, &mut effects);
+        let found = ["hold-undelivered", "hold-unacknowledged"].map(|p| alerts(&effects, p));
+        assert_eq!(found, expected, "{steps:?}");
+    }
+}
+
+#[test]
+fn hold_lifecycle_a_good_verdict_counts_the_holds_of_its_episode_also_those_that_are_over() {
+    let dispose = |hold: &Hold, verdict: &str| {
+        let (alert, whom, at) = (hold.alert, &hold.cardholder, rfc3339(hold.at_ms + HOUR_MS));
+        format!(
+            r#"{{"type":"disposition","id":"d-{verdict}","at":"{at}","cardholder":"{whom}","subject":{{"alert":"{alert}"}},"verdict":"{verdict}"}}"#
+        )
+    };
+    let mut found = Vec::new();
+    for (verdict, released) in [("good", false), ("good", true), ("fraud", false)] {
+        let (mut feed, hold) = held();
+        if released {
+            feed.line(&step(&hold, "released", hold.at_ms + MINUTE_MS));
+        }
+        feed.line(&dispose(&hold, verdict));
+        found.push(feed.outcome.found_good);
+        feed.line(&dispose(&hold, verdict).replace("\"d-", "\"again-"));
+        assert_eq!(feed.outcome.found_good, 0, "counted once");
+    }
+    assert_eq!(found, [1, 1, 0]);
+}
+
+#[test]
+fn while_enforcement_is_suspended_decisions_allow_and_say_so_and_all_else_goes_on() {
+    let (mut bound, mut free) = (Feed::new(&STARTER), Feed::new(&STARTER));
+    free.engine.suspend(true);
+    let mut spared = 0;
+    for line in case() {
+        let (event, mut effects) = free.event(line);
+        let assessed = free.engine.assess(&event);
+        free.engine.apply(&event, &mut free.outcome);
+        effects.append(&mut free.outcome.effects);
+        assert!(bound.line(line) == effects, "alerts and holds: {line}");
+        let (Some(bound), Some(free)) = (&bound.outcome.decision, &free.outcome.decision) else {
+            continue;
+        };
+        assert_eq!(assessed, *free);
+        assert_eq!((free.action, free.hold), (Advice::Allow, None));
+        assert_eq!((free.score, &free.rules), (bound.score, &bound.rules));
+        let says = free.reasons.first().is_some_and(|r| &*r.code == SUSPENDED);
+        assert_eq!(says, bound.action != Advice::Allow);
+        spared += usize::from(says);
+    }
+    assert!(spared > 5, "{spared}");
+    let kept = Engine::restore(Arc::clone(&STARTER), &[&free.saved()], |_| true).unwrap();
+    assert!(kept.is_suspended(), "a checkpoint keeps it");
+    assert!(
+        free.engine
+            .under(Arc::clone(&STARTER))
+            .unwrap()
+            .is_suspended()
+    );
+    free.engine.suspend(false);
+    assert!(free.saved() == bound.saved(), "nothing of it stays");
 }

@@ -1,7 +1,14 @@
 //! The risk API over HTTP against the embedded broker: answers are what the decisions are, steps go
 //! through the log, and every failure is told with its code.
 
+mod encrypted;
+mod faults;
+mod grpc;
+mod hostile;
+mod numbers;
+mod process;
 mod secured;
+mod switch;
 
 use super::*;
 use serde_json::json;
@@ -11,10 +18,11 @@ use varsel::api::openapi;
 use varsel::config::Role;
 use varsel::decode::contains_card_number;
 
-/// An answer: status, head in lower case, body.
+/// An answer: status, head in lower case, body as it came and as JSON.
 struct Told {
     status: u16,
     head: String,
+    text: String,
     body: Value,
 }
 
@@ -26,11 +34,15 @@ fn raw(address: SocketAddr, request: &[u8]) -> Told {
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8(answer).unwrap();
+    parsed(&String::from_utf8(answer).unwrap())
+}
+
+fn parsed(answer: &str) -> Told {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     Told {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         head: head.to_lowercase(),
+        text: body.to_owned(),
         body: serde_json::from_str(body).unwrap_or_default(),
     }
 }
@@ -90,6 +102,18 @@ fn until(address: SocketAddr, path: &str, passes: impl Fn(&Told) -> bool) -> Tol
         }
         let Told { status, body, .. } = told;
         assert!(watch.elapsed() < PATIENCE, "{path}: {status} {body}");
+    }
+}
+
+/// Asks until the answer rests on all that there was: one that is ready may still have some in hand.
+fn restored(address: SocketAddr, question: &Value) -> Value {
+    let watch = Stopwatch::start();
+    loop {
+        let told = post(address, "/v1/assessments", question);
+        if told.status == 200 && told.body["stale"] == false {
+            return told.body;
+        }
+        assert!(watch.elapsed() < PATIENCE, "{}", told.text);
     }
 }
 

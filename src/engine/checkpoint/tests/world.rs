@@ -232,6 +232,7 @@ pub fn book(plan: &Plan) -> Arc<Prepared> {
             held_moto: Advice::Decline,
             episode_ms: 8 * HOUR_MS,
             acknowledge_ms: HOUR_MS,
+            deliver_ms: None,
         },
     }))
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use sha2::{Digest, Sha256};
+use varsel::api::routes::{ROUTES, Scope};
 use varsel::config::Secret;
 
 /// A folder with keys, clients and an empty place for the audit log, and the settings that name them.
@@ -43,7 +44,7 @@ fn as_client(address: SocketAddr, name: &str, path: &str, body: &Value) -> Told 
 }
 
 /// Every file below a folder.
-fn files(dir: &Path) -> Vec<Vec<u8>> {
+pub fn files(dir: &Path) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path());
@@ -164,5 +165,108 @@ fn an_open_door_to_a_network_is_refused() {
     assert!(
         error.contains("without TLS") && error.contains("= help: "),
         "{error}"
+    );
+}
+
+/// A clients' file with one client of each scope, and its tokens' rule: `SCOPE-token`.
+fn one_of_each(bank: &mut Bank) -> PathBuf {
+    let (audit, _) = secured(bank);
+    let lines: String = Scope::ALL
+        .iter()
+        .map(|scope| {
+            let hash = Sha256::digest(format!("{}-token", scope.word()));
+            let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{0} {0} {hex}\n", scope.word())
+        })
+        .collect();
+    fs::write(bank.dir.path().join("clients"), lines).unwrap();
+    audit
+}
+
+/// What those show who have no token of ours.
+fn strangers() -> Vec<String> {
+    let hash = Sha256::digest("admin-token");
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let long = "x".repeat(600);
+    let mut shown: Vec<String> = [
+        "Bearer",
+        "Bearer ",
+        "Bearer mallory",
+        "Bearer admin-token2",
+        "Bearer  admin-token",
+        "Basic YWRtaW46YWRtaW4tdG9rZW4=",
+        "admin-token",
+        "Bearer \u{e6}",
+        &format!("Bearer {hash}"),
+        &format!("Bearer admin-token{long}"),
+    ]
+    .iter()
+    .map(|value| format!("authorization: {value}\r\n"))
+    .collect();
+    shown.push(String::new());
+    shown.push("varsel-client: admin\r\n".to_owned());
+    shown
+}
+
+#[test]
+fn every_call_is_for_its_scopes_alone_on_the_running_server() {
+    let mut bank = Bank::new();
+    let audit = one_of_each(&mut bank);
+    let monitor = bank.start();
+    let address = monitor.address();
+    until(address, "/readyz", |told| told.status == 200);
+    let (mut let_in, mut denied) = (0, 0);
+    for route in ROUTES {
+        let path = route
+            .path
+            .replace("{card}", "c-1")
+            .replace("{id}", &"0".repeat(32));
+        let body: &[u8] = if route.method == "POST" { b"{}" } else { b"" };
+        let shown = |more: &str| call(address, route.method, &path, more, body);
+        for scope in Scope::ALL {
+            let told = shown(&format!("authorization: Bearer {}-token\r\n", scope.word()));
+            let may = route.scopes.is_empty() || route.scopes.contains(scope);
+            let what = format!("{} {path} as {}: {}", route.method, scope.word(), told.text);
+            if may {
+                // What is asked is nonsense; who asks is not.
+                assert!(!matches!(told.status, 401 | 403 | 500), "{what}");
+                let_in += 1;
+            } else {
+                assert_eq!(
+                    (told.status, &told.body["code"]),
+                    (403, &json!("forbidden")),
+                    "{what}"
+                );
+                denied += 1;
+            }
+        }
+        for nobody in strangers() {
+            let told = shown(&nobody);
+            let what = format!("{} {path} {nobody}: {}", route.method, told.text);
+            let code = (told.status, &told.body["code"]);
+            assert_eq!(code, (401, &json!("unauthorized")), "{what}");
+            assert_eq!(told.body["fallback"].is_object(), route.judges, "{what}");
+        }
+    }
+    assert_eq!(let_in + denied, ROUTES.len() * Scope::ALL.len());
+    assert!(let_in > 30 && denied > 30, "{let_in} {denied}");
+    let said = json!({"suspended": true, "reason": "a test"}).to_string();
+    let as_admin = "authorization: Bearer admin-token\r\nvarsel-client: anna\r\n";
+    let told = call(
+        address,
+        "POST",
+        "/v1/enforcement",
+        as_admin,
+        said.as_bytes(),
+    );
+    assert!(matches!(told.status, 200 | 202), "{}", told.text);
+    monitor.stop();
+    let lines = fs::read_to_string(&audit).unwrap();
+    varsel::api::audit::verify(lines.as_bytes()).unwrap();
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(last["call"], "suspended all enforcement");
+    assert_eq!(
+        (&last["who"], &last["by"], &last["reason"]),
+        (&json!("admin"), &json!("admin"), &json!("a test"))
     );
 }
