@@ -171,6 +171,14 @@ impl Back {
         })
     }
 
+    /// Begins a transaction that only reads.
+    pub fn begin_look(&mut self) -> Result<(), StoreError> {
+        self.run(match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(..) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })
+    }
+
     /// Runs statements that answer nothing.
     pub fn run(&mut self, sql: &str) -> Result<(), StoreError> {
         match self {
