@@ -8,6 +8,7 @@ mod back;
 mod schema;
 
 pub mod alerts;
+pub mod cases;
 pub mod lease;
 pub mod notes;
 pub mod offsets;
@@ -15,6 +16,7 @@ pub mod outbox;
 pub mod people;
 pub mod sessions;
 pub mod silences;
+pub mod tallies;
 pub mod views;
 pub mod waiting;
 
@@ -85,10 +87,10 @@ impl Store {
     ///
     /// # Errors
     /// What the work said, or that the store does not answer.
-    pub fn look<T>(
+    pub fn look<T, E: From<StoreError>>(
         &mut self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.back.begin_look()?;
         let done = work(&mut Tx {
             back: &mut self.back,

@@ -122,11 +122,7 @@ pub fn give_back(tx: &mut Tx<'_>, alert: &str, person: &str) -> Result<bool, Sto
 ///
 /// # Errors
 /// Where the store does not answer.
-pub fn write(
-    tx: &mut Tx<'_>,
-    alert: &str,
-    note: &Note,
-) -> Result<Result<(), Refused>, StoreError> {
+pub fn write(tx: &mut Tx<'_>, alert: &str, note: &Note) -> Result<Result<(), Refused>, StoreError> {
     if !is_known(tx, alert)? {
         return Ok(Err(Refused::Unknown));
     }
