@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod case;
+mod chart;
 mod countries;
 mod habit;
 pub mod health;
