@@ -141,6 +141,7 @@ const LAYERS: [Layer; 6] = [
             "notify*",
             "http*",
             "api*",
+            "console*",
         ],
         banned: &[],
         ordered: true,

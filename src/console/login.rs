@@ -1,0 +1,26 @@
+//! The page to log in with. What it takes to get in is decided at the door.
+
+use super::look::{ConsoleError, Look};
+use super::words::Words;
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "login.html", config = "src/console/askama.toml")]
+struct Page<'p> {
+    look: &'p Look,
+    w: &'static Words,
+    here: &'static str,
+}
+
+/// The page to log in with.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn page(look: &Look) -> Result<String, ConsoleError> {
+    let page = Page {
+        look,
+        w: look.words(),
+        here: "",
+    };
+    Ok(page.render()?)
+}
