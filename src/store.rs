@@ -85,10 +85,10 @@ impl Store {
     ///
     /// # Errors
     /// What the work said, or that the store does not answer.
-    pub fn look<T>(
+    pub fn look<T, E: From<StoreError>>(
         &mut self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.back.begin_look()?;
         let done = work(&mut Tx {
             back: &mut self.back,

@@ -34,7 +34,8 @@ pub fn read(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Con
             console.origin = Some(given.value.to_owned());
         } else {
             let message = format!("`{}` is no origin", given.value);
-            let help = "write what the browser's address begins with: `https://varsel.bank.example`";
+            let help =
+                "write what the browser's address begins with: `https://varsel.bank.example`";
             part.fault(given.at, message, help);
         }
     }
