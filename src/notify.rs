@@ -5,6 +5,7 @@
 //! together with what it tells, so that a crash between any two steps loses nothing and doubles nothing. It judges
 //! no fraud, and scoring waits for nothing here.
 
+pub mod chronicle;
 pub mod hook;
 pub mod pace;
 pub mod plan;
@@ -118,6 +119,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                 });
             });
         }
+        scope.spawn(move || chronicle::run(notifier.needs, &notifier.holder, &notifier.leads));
         notifier.work();
     });
     notifier.hand_over();

@@ -8,6 +8,7 @@ mod back;
 mod schema;
 
 pub mod alerts;
+pub mod cases;
 pub mod lease;
 pub mod notes;
 pub mod offsets;
@@ -15,6 +16,7 @@ pub mod outbox;
 pub mod people;
 pub mod sessions;
 pub mod silences;
+pub mod tallies;
 pub mod views;
 pub mod waiting;
 

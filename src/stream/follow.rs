@@ -2,9 +2,11 @@
 //! group by name only and commits nothing: the offsets are kept where what the records caused is kept.
 
 use crate::config::{Config, Role, Start};
+use crate::domain::event::Place;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
 use crate::stream::reader::{asked, is_passing};
+use crate::stream::records::{self, Kind};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
@@ -23,8 +25,14 @@ pub struct Followed {
     pub offset: i64,
     /// When it came into the topic, wall time; nothing where the broker does not say.
     pub came_ms: Option<i64>,
+    /// Its key: whose it is.
+    pub key: Vec<u8>,
     /// Its value; empty where it is a tombstone.
     pub value: Vec<u8>,
+    /// Of the log: what it is.
+    pub kind: Kind,
+    /// Of the log: where the event's address lies.
+    pub place: Option<Place>,
 }
 
 /// Topics being followed.
@@ -49,6 +57,19 @@ impl Follower {
         topics: &[&str],
         offsets: &BTreeMap<(String, i32), i64>,
     ) -> Result<Self, StreamError> {
+        Self::behind(config, topics, offsets, 0)
+    }
+
+    /// As [`Follower::open`], but so many records further back in each partition, as far as they are there.
+    ///
+    /// # Errors
+    /// Where the broker does not answer.
+    pub fn behind(
+        config: &Config,
+        topics: &[&str],
+        offsets: &BTreeMap<(String, i32), i64>,
+        back: i64,
+    ) -> Result<Self, StreamError> {
         let mut options = client::reader(config)?;
         options.set("group.id", config.run.group_of(Role::Notify));
         let consumer: BaseConsumer<Ear> = options
@@ -67,6 +88,7 @@ impl Follower {
                 })?;
                 let kept = offsets.get(&((*topic).to_owned(), partition)).copied();
                 let next = next(config.run.start, topic, partition, ends, kept);
+                let next = (next - back).max(ends.0);
                 list.add_partition_offset(topic, partition, Offset::Offset(next))
                     .map_err(StreamError::client("name an offset"))?;
             }
@@ -129,12 +151,16 @@ fn next(
 }
 
 fn followed(message: &BorrowedMessage<'_>) -> Followed {
+    let told = records::told(message);
     Followed {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
         came_ms: message.timestamp().to_millis(),
+        key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().unwrap_or_default().to_vec(),
+        kind: told.kind,
+        place: told.place,
     }
 }
 
