@@ -9,6 +9,7 @@ use crate::api::pages;
 use crate::api::teller::Teller;
 use crate::clock::Stopwatch;
 use crate::config::{Config, Role};
+use crate::console::{self, Console};
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
 use crate::http::{self, Limits, Port, Speaks, Tls};
@@ -162,12 +163,33 @@ fn tls(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>, Stre
     Ok(tls.map(Arc::new))
 }
 
+impl Parts {
+    /// The analysts' console, where one is wanted.
+    fn console(&self, teller: &Arc<Teller>) -> Result<Option<Arc<Console>>, StreamError> {
+        let Some(settings) = self.config.console.clone() else {
+            return Ok(None);
+        };
+        let parts = console::Parts {
+            console: settings,
+            teller: Arc::clone(teller),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            loaded: &self.loaded,
+        };
+        let opened = Console::open(parts);
+        opened
+            .map(Some)
+            .map_err(|error| StreamError::Thread(error.to_string()))
+    }
+}
+
 /// What is served to others: HTTP, and in the role of the API gRPC where it has an address.
 struct Ports {
     http: http::Server,
     grpc: Option<http::Server>,
     tls: Option<Arc<Tls>>,
     teller: Option<Arc<Teller>>,
+    console: Option<Arc<Console>>,
 }
 
 impl Ports {
@@ -192,7 +214,7 @@ impl Ports {
             served.map_err(|error| StreamError::Port(error.to_string()))
         };
         let mut router = http::pages(Arc::clone(metrics), readiness()).merge(parts.more.clone());
-        let (mut grpc, mut asked) = (None, None);
+        let (mut grpc, mut asked, mut console) = (None, None, None);
         if config.run.roles.contains(&Role::Api) {
             let teller = Teller::new(config, seats, ledger, sender, metrics, tls.clone())?;
             let teller = Arc::new(teller);
@@ -204,6 +226,10 @@ impl Ports {
                 grpc = Some(served);
             }
             router = router.merge(calls);
+            console = parts.console(&teller)?;
+            if let Some(console) = &console {
+                router = router.merge(console::router(console));
+            }
             asked = Some(teller);
         }
         let http = serve(config.http.listen, port(Speaks::Http, router))?;
@@ -214,6 +240,7 @@ impl Ports {
             grpc,
             tls,
             teller,
+            console,
         })
     }
 
@@ -231,6 +258,13 @@ impl Ports {
         }
     }
 
+    /// The console shows another rule book.
+    fn show(&self, loaded: &Loaded) {
+        if let Some(console) = &self.console {
+            console.renew(loaded);
+        }
+    }
+
     /// Tells where it listens.
     fn told(&self, signals: &Signals) {
         if let Some(grpc) = &self.grpc {
@@ -240,6 +274,9 @@ impl Ports {
     }
 
     fn stop(self) {
+        if let Some(console) = &self.console {
+            console.close();
+        }
         self.http.stop();
         if let Some(grpc) = self.grpc {
             grpc.stop();
@@ -407,6 +444,7 @@ impl Watch<'_> {
                     Ok(()) => {
                         self.metrics.rulebook_reloads.add("accepted", 1);
                         self.metrics.ruleset(&version);
+                        self.served.show(&loaded);
                         tracing::info!(%version, "the new rule book is in the log");
                         self.version = version;
                     }

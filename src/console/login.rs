@@ -10,17 +10,19 @@ struct Page<'p> {
     look: &'p Look,
     w: &'static Words,
     here: &'static str,
+    back: &'p str,
 }
 
-/// The page to log in with.
+/// The page to log in with, leading to `back`.
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn page(look: &Look) -> Result<String, ConsoleError> {
+pub fn page(look: &Look, back: &str) -> Result<String, ConsoleError> {
     let page = Page {
         look,
         w: look.words(),
         here: "",
+        back,
     };
     Ok(page.render()?)
 }

@@ -140,6 +140,19 @@ words! {
     keys_pages: "queue, overview, rules, health", "kø, overblik, regler, drift";
     keys_help: "this list", "denne liste";
     keys_close: "Close", "Luk";
+    // What is not shown or not done.
+    fault_logged_out: "You are not logged in", "Du er ikke logget ind";
+    fault_log_in: "Log in to go on.", "Log ind for at fortsætte.";
+    fault_not_done: "Not done", "Ikke udført";
+    fault_foreign: "This form is not of your session any more: open the page anew. Nothing was changed.",
+        "Formularen hører ikke til din session længere: åbn siden igen. Intet er ændret.";
+    fault_unreadable: "What was sent cannot be read.", "Det, der blev sendt, kan ikke læses.";
+    fault_not_found: "Not found", "Ikke fundet";
+    fault_nothing_here: "There is nothing of this name here.", "Der er intet med det navn her.";
+    fault_busy: "Too much to do", "For travlt";
+    fault_store: "The store does not answer", "Databasen svarer ikke";
+    fault_ours: "A fault of ours", "En fejl hos os";
+    fault_again: "Try again in a moment.", "Prøv igen om et øjeblik.";
     // Log-in.
     log_in: "Log in", "Log ind";
     log_in_lead: "Card fraud monitoring for the bank's analysts.", "Overvågning af kortsvindel for bankens analytikere.";

@@ -118,6 +118,15 @@ pub fn give_back(tx: &mut Tx<'_>, alert: &str, person: &str) -> Result<bool, Sto
     Ok(gone == 1)
 }
 
+/// Whether a hold belongs to an episode.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn is_hold_of(tx: &mut Tx<'_>, hold: &str, alert: &str) -> Result<bool, StoreError> {
+    let row = tx.row("SELECT alert FROM holds WHERE id = $1", &[hold.into()])?;
+    Ok(row.is_some_and(|row| row.text(0) == alert))
+}
+
 /// Writes a note; one of the same id is a repeat and changes nothing.
 ///
 /// # Errors

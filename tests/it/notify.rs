@@ -84,6 +84,14 @@ fn schema_of(url: &str, dir: &Path) -> Place {
     }
 }
 
+/// A store of its own: on the PostgreSQL that `VARSEL_TEST_POSTGRES` names, or in a file.
+pub fn place_in(dir: &TempDir) -> Place {
+    match std::env::var("VARSEL_TEST_POSTGRES") {
+        Ok(url) => schema_of(&url, dir.path()),
+        Err(_) => Place::File(file_in(dir)),
+    }
+}
+
 /// A notifier without a broker, whose time is what the test says.
 pub struct Desk {
     pub notify: Notify,
@@ -105,10 +113,7 @@ impl Desk {
     /// With one route to one address, changed; on the PostgreSQL that `VARSEL_TEST_POSTGRES` names, or in a file.
     pub fn with(change: impl FnOnce(&mut Route)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let place = match std::env::var("VARSEL_TEST_POSTGRES") {
-            Ok(url) => schema_of(&url, dir.path()),
-            Err(_) => Place::File(file_in(&dir)),
-        };
+        let place = place_in(&dir);
         Self::at(place, dir, change)
     }
 
