@@ -123,7 +123,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         threads.push(crew.ledger(ledger)?);
     }
     if has(Role::Notify) {
-        threads.push(crew.notify()?);
+        threads.push(crew.notify(&prepared)?);
     }
     parts.readiness.met("started");
     let watch = Watch {
@@ -376,11 +376,12 @@ impl Crew<'_> {
         })
     }
 
-    fn notify(&self) -> Result<JoinHandle<()>, StreamError> {
+    fn notify(&self, prepared: &Prepared) -> Result<JoinHandle<()>, StreamError> {
         let needs = notify::Needs {
             config: Arc::clone(self.config),
             metrics: Arc::clone(self.parts.0),
             readiness: Arc::clone(self.parts.1),
+            rates: Arc::new(prepared.book.rates.clone()),
             stop: Arc::clone(self.stop),
         };
         needs.readiness.unmet("notify", "the store is being opened");

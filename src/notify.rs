@@ -15,6 +15,7 @@ pub mod send;
 
 use crate::clock::{self, Stopwatch};
 use crate::config::Config;
+use crate::domain::currency::RateTable;
 use crate::mail::letter;
 use crate::mail::press::{Press, Text};
 use crate::mail::server::{Kind, Refusal, Server};
@@ -54,6 +55,8 @@ pub struct Needs {
     pub metrics: Arc<Metrics>,
     /// Whether we are ready.
     pub readiness: Arc<Readiness>,
+    /// By which amounts in other currencies are compared.
+    pub rates: Arc<RateTable>,
     /// Set when the process is to end.
     pub stop: Arc<AtomicBool>,
 }

@@ -187,8 +187,8 @@ words! {
     filter: "Show", "Vis";
     clear: "Clear filters", "Ryd filtre";
     order_title: "How the cases are ordered", "Sådan er sagerne ordnet";
-    order_text: "Expected loss = score / 1000 × the largest payment asked for from the day before the case began. It counts half for every 6 hours that the case has been without a new event, since money that was sent is harder to call back. Where no amount in kroner is known, 5,000 is assumed for the order.",
-        "Forventet tab = score / 1000 × den største betaling, der er forsøgt siden dagen før sagen begyndte. Det tæller det halve for hver 6 timer uden en ny hændelse i sagen, for sendte penge er sværere at kalde tilbage. Kendes intet beløb i kroner, regnes rækkefølgen med 5.000.";
+    order_text: "Expected loss = score / 1000 × the largest payment asked for from the day before the case began. It counts half for every 6 hours that the case has been without a new event, since money that was sent is harder to call back. Other currencies count by the rule book’s rates; where no amount is known, DKK 5,000 is assumed for the order.",
+        "Forventet tab = score / 1000 × den største betaling, der er forsøgt siden dagen før sagen begyndte. Det tæller det halve for hver 6 timer uden en ny hændelse i sagen, for sendte penge er sværere at kalde tilbage. Andre valutaer tæller efter regelbogens kurser; kendes intet beløb, regnes rækkefølgen med 5.000 kr.";
     news: "The queue has changed", "Køen er ændret";
     none_found: "No case matches", "Ingen sag passer";
     none_open: "No case is open", "Ingen sag er åben";
@@ -256,6 +256,7 @@ words! {
     state_closed_case: "Closed", "Lukket";
     yours: "Yours", "Din";
     give_back: "Give back", "Giv fri";
+    take_over: "Take it over", "Overtag";
     timeline: "Timeline", "Tidslinje";
     plot_title: "Timeline of the case", "Sagens tidslinje";
     plot_text: "The table of events below has every mark of this picture.", "Tabellen med hændelser nedenfor har alt, hvad billedet viser.";

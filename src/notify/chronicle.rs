@@ -7,6 +7,7 @@
 use super::{AGAIN, LOOK, Needs, Trouble};
 use crate::clock::{self, Stopwatch};
 use crate::domain::codes::Severity;
+use crate::domain::currency::{Currency, RateTable};
 use crate::domain::time::{DAY_MS, Moment};
 use crate::store::cases::{self, Case, Episode, Happening, Kept};
 use crate::store::notes::{self, Disposition};
@@ -234,15 +235,16 @@ impl Chronicle<'_> {
         }
         let (holder, memory, watched) = (self.holder, &self.memory, &self.watched);
         let (changed, id) = &self.seen;
+        let rates = &*self.needs.rates;
         let (news, over) = store.commit(|tx| {
             lease::hold(tx, holder)?;
-            take_in(tx, &came, watched)?;
+            take_in(tx, &came, watched, rates)?;
             count_refused(tx, &refused)?;
             for ((topic, part), next) in &ends {
                 offsets::keep(tx, topic, *part, *next)?;
             }
             let news = views::since(tx, *changed, id)?;
-            let over = follow_up(tx, &news, memory, watched)?;
+            let over = follow_up(tx, &news, memory, watched, rates)?;
             if let Some(newest) = news.last() {
                 offsets::keep(tx, CHANGES, 0, newest.changed_ms)?;
             }
@@ -317,6 +319,7 @@ fn take_in(
     tx: &mut Tx<'_>,
     came: &[(String, Record)],
     watched: &BTreeSet<String>,
+    rates: &RateTable,
 ) -> Result<(), StoreError> {
     let mut hits: BTreeMap<(What, i64, String), i64> = BTreeMap::new();
     let mut touched = BTreeSet::new();
@@ -338,7 +341,7 @@ fn take_in(
         cases::trim(tx, cardholder)?;
         for episode in cases::episodes(tx, cardholder)? {
             if !episode.is_closed {
-                stand(tx, &episode)?;
+                stand(tx, &episode, rates)?;
             }
         }
     }
@@ -502,6 +505,7 @@ fn follow_up(
     news: &[views::News],
     memory: &Memory,
     watched: &BTreeSet<String>,
+    rates: &RateTable,
 ) -> Result<BTreeMap<String, bool>, StoreError> {
     let mut over = BTreeMap::new();
     for change in news {
@@ -515,7 +519,7 @@ fn follow_up(
             }
             cases::trim(tx, cardholder)?;
         }
-        stand(tx, &episode)?;
+        stand(tx, &episode, rates)?;
         let raised: Raised = serde_json::from_str(&episode.line).unwrap_or_default();
         for rule in raised.rules {
             if cases::name_rule(tx, &episode.id, &rule.id)? {
@@ -535,7 +539,7 @@ fn follow_up(
 }
 
 /// Keeps how an episode's case stands now.
-fn stand(tx: &mut Tx<'_>, episode: &Episode) -> Result<(), StoreError> {
+fn stand(tx: &mut Tx<'_>, episode: &Episode, rates: &RateTable) -> Result<(), StoreError> {
     let kept = cases::events(
         tx,
         &episode.cardholder,
@@ -547,6 +551,10 @@ fn stand(tx: &mut Tx<'_>, episode: &Episode) -> Result<(), StoreError> {
         let merchant = happening.merchant.unwrap_or_default().name;
         Some((happening.amount_minor?, happening.currency?, merchant))
     });
+    let at_risk = payments.max_by_key(|(minor, _, _)| *minor);
+    let base_minor = at_risk.as_ref().and_then(|(minor, currency, _)| {
+        rates.to_base_minor(*minor, Currency::parse(currency.as_str())?)
+    });
     let case = Case {
         alert: episode.id.clone(),
         is_open: !episode.is_closed,
@@ -555,7 +563,8 @@ fn stand(tx: &mut Tx<'_>, episode: &Episode) -> Result<(), StoreError> {
         severity: episode.severity,
         pattern: episode.pattern.clone(),
         cardholder: episode.cardholder.clone(),
-        at_risk: payments.max_by_key(|(minor, _, _)| *minor),
+        at_risk,
+        base_minor,
     };
     let before = cases::keep(tx, &case)?;
     let opens = |severity: Severity, more: i64| (What::Open, 0, severity, more);

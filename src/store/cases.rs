@@ -157,6 +157,8 @@ pub struct Case {
     pub cardholder: String,
     /// The largest payment asked for, with its currency and merchant.
     pub at_risk: Option<(i64, String, String)>,
+    /// The same in the rule book's currency, where there is a rate.
+    pub base_minor: Option<i64>,
 }
 
 /// The place in the queue: event time in milliseconds, plus six hours for each doubling of the expected loss, which is
@@ -193,12 +195,7 @@ pub fn keep(tx: &mut Tx<'_>, case: &Case) -> Result<Option<(bool, Severity)>, St
         .at_risk
         .as_ref()
         .map(|(_, _, name)| name.to_lowercase());
-    // Amounts in other currencies are shown and not compared: their place is that of an unknown amount.
-    let known = case
-        .at_risk
-        .as_ref()
-        .filter(|(_, currency, _)| currency == "DKK");
-    let rank = rank(case.score, known.map(|(minor, _, _)| *minor), case.at_ms);
+    let rank = rank(case.score, case.base_minor, case.at_ms);
     tx.change(
         "INSERT INTO cases (alert, is_open, rank, severity, pattern, cardholder, at_risk, currency, merchant, sought)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
