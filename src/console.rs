@@ -6,19 +6,23 @@
 pub mod assets;
 pub mod case;
 pub mod clerks;
+mod countries;
 pub mod deeds;
 pub mod door;
 pub mod entry;
 pub mod fault;
+mod habit;
 pub mod health;
 pub mod login;
 pub mod look;
 pub mod news;
 pub mod overview;
 pub mod people;
+mod plot;
 pub mod queue;
 pub mod rulesheet;
 pub mod session;
+mod story;
 pub mod words;
 
 use crate::api::audit::Audit;
@@ -131,8 +135,9 @@ pub struct Sent {
     back: String,
     theme: String,
     lang: String,
+    to: String,
     instead_of: String,
-    hold: String,
+    alert: String,
     verdict: String,
     reason: String,
     text: String,
@@ -322,7 +327,7 @@ fn page_of(route: &Route) -> Option<MethodRouter<Arc<Console>>> {
         ("GET", "/console") => get(async || see("/console/queue", "")),
         ("GET", "/console/queue") => get(queue),
         ("GET", "/console/queue/rows") => get(rows),
-        ("GET", "/console/cases/{id}") => get(case),
+        ("GET", "/console/case/{id}") => get(case),
         ("GET", "/console/overview") => get(overview),
         ("GET", "/console/rules") => get(rules),
         ("GET", "/console/health") => get(health),
@@ -332,11 +337,10 @@ fn page_of(route: &Route) -> Option<MethodRouter<Arc<Console>>> {
         ("POST", "/console/log-in") => post(entry::log_in),
         ("POST", "/console/log-out") => post(entry::log_out),
         ("POST", "/console/look") => post(entry::choose),
-        ("POST", "/console/cases/{id}/claim") => post(deeds::claim),
-        ("POST", "/console/cases/{id}/give-back") => post(deeds::give_back),
-        ("POST", "/console/cases/{id}/note") => post(deeds::note),
-        ("POST", "/console/cases/{id}/release") => post(deeds::release),
-        ("POST", "/console/cases/{id}/disposition") => post(deeds::dispose),
+        ("POST", "/console/case/{id}/claim") => post(deeds::claim),
+        ("POST", "/console/case/{id}/note") => post(deeds::note),
+        ("POST", "/console/hold/{id}/release") => post(deeds::release),
+        ("POST", "/console/case/{id}/disposition") => post(deeds::dispose),
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 //! Who may do what is decided at the door; here a button is only shown or left out.
 
 use super::words::{Lang, Words};
+use crate::domain::codes::Severity;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::store::StoreError;
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, TimeZone, Timelike, Weekday};
@@ -301,6 +302,53 @@ impl Look {
     /// How long ago a wall time is.
     pub fn age(&self, since_ms: i64) -> String {
         self.span(self.now_ms - since_ms)
+    }
+
+    /// A severity in words.
+    pub fn severity(&self, severity: Severity) -> &'static str {
+        let words = self.words();
+        match severity {
+            Severity::Low => words.low,
+            Severity::Medium => words.medium,
+            Severity::High => words.high,
+            Severity::Critical => words.critical,
+        }
+    }
+
+    /// A verdict in words.
+    pub fn verdict(&self, verdict: &str) -> &'static str {
+        let words = self.words();
+        match verdict {
+            "fraud" => words.fraud,
+            "good" => words.good,
+            _ => words.undetermined,
+        }
+    }
+
+    /// A name of the rule book as words: `over-balance-transfers`, `Over balance transfers`.
+    pub fn plain(&self, name: &str) -> String {
+        let spaced = name.replace(['-', '_'], " ");
+        let mut letters = spaced.chars();
+        match letters.next() {
+            Some(first) => first.to_uppercase().chain(letters).collect(),
+            None => String::new(),
+        }
+    }
+
+    /// A count with its noun; the noun's `{}` is the number.
+    pub fn count(&self, count: i64, one: &str, many: &str) -> String {
+        let noun = if count == 1 { one } else { many };
+        noun.replace("{}", &self.number(count))
+    }
+
+    /// A score as a share: 0.92.
+    pub fn share(&self, per_mille: i64) -> String {
+        format!(
+            "{}{}{:02}",
+            per_mille / 1000,
+            self.lang.point(),
+            per_mille % 1000 / 10
+        )
     }
 
     /// A time for machines.

@@ -15,6 +15,12 @@ impl Sheet {
         let _ = loaded;
         Self {}
     }
+
+    /// Whether it has a rule.
+    pub fn has(&self, rule: &str) -> bool {
+        let _ = rule;
+        false
+    }
 }
 
 /// The page.

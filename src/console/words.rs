@@ -158,6 +158,180 @@ words! {
     log_in_lead: "Card fraud monitoring for the bank's analysts.", "Overvågning af kortsvindel for bankens analytikere.";
     user_name: "User name", "Brugernavn";
     password: "Password", "Adgangskode";
+    // Words of the trade.
+    low: "Low", "Lav";
+    medium: "Medium", "Middel";
+    high: "High", "Høj";
+    critical: "Critical", "Kritisk";
+    fraud: "Fraud", "Svindel";
+    good: "Good", "I orden";
+    undetermined: "Undetermined", "Uafklaret";
+    unknown: "unknown", "ukendt";
+    one_event: "{} event", "{} hændelse";
+    events: "{} events", "{} hændelser";
+    // The queue.
+    open_cases: "Cases that wait for you", "Sager, der venter på dig";
+    open_by_severity: "Open cases by severity", "Åbne sager efter alvor";
+    search: "Search", "Søg";
+    search_hint: "cardholder, alert id, merchant", "kortholder, alarm-id, forretning";
+    severity: "Severity", "Alvor";
+    pattern: "Pattern", "Mønster";
+    claimed_by: "Claimed by", "Taget af";
+    state: "State", "Status";
+    state_open: "Open", "Åbne";
+    state_closed: "Closed", "Lukkede";
+    state_expired: "closed by itself", "lukket af sig selv";
+    all: "All", "Alle";
+    me: "Me", "Mig";
+    nobody: "Nobody", "Ingen";
+    filter: "Show", "Vis";
+    clear: "Clear filters", "Ryd filtre";
+    order_title: "How the cases are ordered", "Sådan er sagerne ordnet";
+    order_text: "Expected loss = score / 1000 × the largest payment asked for from the day before the case began. It counts half for every 6 hours that the case has been without a new event, since money that was sent is harder to call back. Where no amount in kroner is known, 5,000 is assumed for the order.",
+        "Forventet tab = score / 1000 × den største betaling, der er forsøgt siden dagen før sagen begyndte. Det tæller det halve for hver 6 timer uden en ny hændelse i sagen, for sendte penge er sværere at kalde tilbage. Kendes intet beløb i kroner, regnes rækkefølgen med 5.000.";
+    news: "The queue has changed", "Køen er ændret";
+    none_found: "No case matches", "Ingen sag passer";
+    none_open: "No case is open", "Ingen sag er åben";
+    none_text: "New cases appear here by themselves, within a second or two.", "Nye sager kommer her af sig selv inden for et sekund eller to.";
+    case: "Case", "Sag";
+    expected_loss: "Expected loss", "Forventet tab";
+    newest_event: "Newest event", "Seneste hændelse";
+    waiting: "Waiting", "Har ventet";
+    claim: "Claim", "Tag sagen";
+    paging: "Pages of the queue", "Køens sider";
+    first_page: "First page", "Første side";
+    next_page: "Next page", "Næste side";
+    // What happened, in a sentence.
+    tell_declined: "{count} payments of {amount} to {merchant} were declined on {day} from {from} to {until} ({reasons}).",
+        "{count} betalinger på {amount} til {merchant} blev afvist {day} fra {from} til {until} ({reasons}).";
+    tell_declined_once: "One payment of {amount} to {merchant} was declined on {day} at {from} ({reasons}).",
+        "En betaling på {amount} til {merchant} blev afvist {day} kl. {from} ({reasons}).";
+    tell_ssl: "At least one of them was tried without 3-D Secure.", "Mindst én af dem blev forsøgt uden 3-D Secure.";
+    tell_eid: "The eID was used from {places}, first on {time}.", "eID blev brugt fra {places}, først {time}.";
+    tell_eid_done: "The eID login in the challenge came from {places}, first on {time}.",
+        "eID-godkendelsen kom fra {places}, først {time}.";
+    unknown_place: "a place that is not known", "et sted, der ikke kendes";
+    tell_approved: "{amount} to {merchant} went through on {time}.", "{amount} til {merchant} gik igennem {time}.";
+    tell_asked: "A payment of {amount} to {merchant} was asked for on {time}; how it ended is not known yet.",
+        "En betaling på {amount} til {merchant} blev forsøgt {time}; udfaldet kendes ikke endnu.";
+    tell_nothing: "{pattern}: see the reasons below. The events behind it are no payments, or are not kept here.",
+        "{pattern}: se begrundelserne nedenfor. Hændelserne bag er ikke betalinger eller er ikke gemt her.";
+    // Outcomes.
+    code_approved: "approved", "godkendt";
+    code_refused: "not honoured", "afvist uden grund";
+    code_funds: "insufficient funds", "ikke dækning";
+    code_limit: "over the amount limit", "over beløbsgrænsen";
+    code_sca: "strong authentication required", "stærk godkendelse krævet";
+    code_suspected: "suspected fraud", "mistanke om svindel";
+    code_restricted: "card restricted", "kortet er begrænset";
+    code_expired: "card expired", "kortet er udløbet";
+    code_stolen: "card lost or stolen", "kortet er meldt tabt";
+    code_pin: "wrong PIN", "forkert PIN";
+    code_other: "declined, code {}", "afvist, kode {}";
+    status_passed: "passed", "bestået";
+    status_failed: "failed", "ikke bestået";
+    status_challenge: "challenge", "godkendelse kræves";
+    ssl_only: "without 3-D Secure", "uden 3-D Secure";
+    what_payment: "Payment", "Betaling";
+    what_undoing: "Reversal or refund", "Tilbageførsel";
+    what_code: "SMS code", "Sms-kode";
+    what_eid: "eID", "eID";
+    what_enrolment: "Enrolment", "Tilmelding";
+    what_card: "Card", "Kort";
+    what_disposition: "Verdict", "Afgørelse";
+    what_hold: "Hold", "Spærring";
+    what_unknown: "Not kept here", "Ikke gemt her";
+    action_allow: "allow", "tillad";
+    action_step_up: "challenge", "kræv godkendelse";
+    action_decline: "decline", "afvis";
+    not_by: ", not by {}", ", ikke med {}";
+    method_otp: "SMS code", "sms-kode";
+    method_eid: "eID", "eID";
+    method_code_card: "eID code card", "eID-nøglekort";
+    method_app: "eID app", "eID-app";
+    method_any: "any method", "nogen metode";
+    // The case.
+    crumbs: "Where you are", "Hvor du er";
+    score: "Score", "Score";
+    state_closed_case: "Closed", "Lukket";
+    yours: "Yours", "Din";
+    give_back: "Give back", "Giv fri";
+    timeline: "Timeline", "Tidslinje";
+    plot_title: "Timeline of the case", "Sagens tidslinje";
+    plot_text: "The table of events below has every mark of this picture.", "Tabellen med hændelser nedenfor har alt, hvad billedet viser.";
+    lane_codes: "SMS codes", "Sms-koder";
+    lane_alerts: "Alerts", "Alarmer";
+    lane_holds: "Holds", "Spærringer";
+    legend_approved: "approved", "godkendt";
+    legend_declined: "declined", "afvist";
+    legend_asked: "challenge begun", "godkendelse begyndt";
+    legend_passed: "challenge passed", "godkendelse bestået";
+    legend_eid: "eID step, with country", "eID-trin, med land";
+    legend_alert: "alert", "alarm";
+    legend_hold: "hold", "spærring";
+    axis_note: "Amounts on a logarithmic axis. Time is drawn together where nothing happened. Danish time.",
+        "Beløb på en logaritmisk akse. Tiden er trukket sammen, hvor intet skete. Dansk tid.";
+    why_title: "Why it was raised", "Hvorfor den blev rejst";
+    beside_title: "Beside the cardholder’s own habit", "Holdt op mod kortholderens egne vaner";
+    measure: "Measure", "Mål";
+    in_case: "In this case", "I sagen";
+    usually: "Usually", "Normalt";
+    no_habits: "The cardholder’s habits cannot be read here right now: their record is scored by another instance or is being restored.",
+        "Kortholderens vaner kan ikke læses her nu: de føres af en anden instans eller er ved at blive hentet.";
+    largest_amount: "Largest payment", "Største betaling";
+    usual_amounts: "{low} – {high}, median {median} (of {count})", "{low} – {high}, median {median} (af {count})";
+    times_usual: "{} × the median", "{} × medianen";
+    declined_payments: "Declined payments", "Afviste betalinger";
+    day_before: "{} the day before", "{} dagen før";
+    eid_from: "eID used from", "eID brugt fra";
+    unknown_title: "What is not known", "Hvad der ikke vides";
+    unknown_text: "Rules asked for these and could not have them. Nothing was assumed in their place.",
+        "Regler spurgte efter dette og kunne ikke få det. Intet er antaget i stedet.";
+    unknown_none: "Every rule had what it asked for.", "Alle regler fik det, de spurgte efter.";
+    events_title: "Events", "Hændelser";
+    left_out_one: "{} earlier event is left out.", "{} tidligere hændelse er udeladt.";
+    left_out: "{} earlier events are left out.", "{} tidligere hændelser er udeladt.";
+    events_note: "Bold: the events that fed the case. From the day before it began. Times in", "Fed: de hændelser, der hører til sagen. Fra dagen før den begyndte. Tider i";
+    time: "Time", "Tid";
+    event: "Event", "Hændelse";
+    amount: "Amount", "Beløb";
+    detail: "Where and how", "Hvor og hvordan";
+    outcome: "Outcome", "Udfald";
+    told: "Score · bank was told", "Score · banken fik svar";
+    of_case: "of the case", "i sagen";
+    others_title: "Other cases of this cardholder", "Kortholderens andre sager";
+    others_none: "None.", "Ingen.";
+    still_open: "open", "åben";
+    deeds: "Decide", "Afgør";
+    decide_title: "Verdict", "Afgørelse";
+    verdict: "What is it?", "Hvad er det?";
+    fraud_text: "the cardholder did not do this", "kortholderen gjorde det ikke";
+    good_text: "the cardholder did it; holds are released", "kortholderen gjorde det; spærringer ophæves";
+    undetermined_text: "it cannot be told", "det kan ikke afgøres";
+    reason_required: "Reason (required)", "Begrundelse (påkrævet)";
+    dispose: "Record the verdict", "Registrér afgørelsen";
+    may_not: "Your role may look, not decide.", "Din rolle må se, ikke afgøre.";
+    holds_title: "Holds", "Spærringer";
+    holds_none: "No hold was asked for.", "Der er ingen spærring.";
+    hold_step_up: "Challenge required", "Godkendelse kræves";
+    hold_decline: "Payments declined", "Betalinger afvises";
+    hold_requested: "requested", "anmodet";
+    hold_delivered: "delivered", "leveret";
+    hold_acknowledged: "in force", "i kraft";
+    hold_released: "released", "ophævet";
+    hold_expired: "expired", "udløbet";
+    card: "card", "kort";
+    all_cards: "all cards", "alle kort";
+    refuses: "not by", "ikke med";
+    until: "until", "indtil";
+    release: "Release …", "Ophæv …";
+    release_hold: "Release the hold", "Ophæv spærringen";
+    notes_title: "Notes", "Notater";
+    note_label: "New note", "Nyt notat";
+    keep_note: "Keep the note", "Gem notatet";
+    ago: "{} ago", "for {} siden";
+    alert_id: "Alert", "Alarm";
+    cardholder: "Cardholder", "Kortholder";
 }
 
 #[cfg(test)]

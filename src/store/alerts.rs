@@ -160,7 +160,7 @@ pub fn keep_hold(tx: &mut Tx<'_>, hold: &Hold, line: &str) -> Result<bool, Store
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET at = excluded.at, state = excluded.state, step = excluded.step,
              line = excluded.line
-         WHERE excluded.step > holds.step",
+         WHERE excluded.step > holds.step OR (excluded.step = holds.step AND excluded.at > holds.at)",
         &[
             (&hold.id).into(),
             (&hold.alert).into(),
