@@ -5,6 +5,7 @@
 
 pub mod assets;
 pub mod case;
+mod chart;
 pub mod clerks;
 mod countries;
 pub mod deeds;

@@ -14,6 +14,7 @@ pub mod notes;
 pub mod offsets;
 pub mod outbox;
 pub mod people;
+pub mod samples;
 pub mod sessions;
 pub mod silences;
 pub mod tallies;

@@ -210,13 +210,6 @@ impl<'s> Story<'s> {
             .collect()
     }
 
-    /// How many payments were declined.
-    pub fn declined(&self) -> usize {
-        self.payments()
-            .filter(|(_, happening)| !happening.is_approved())
-            .count()
-    }
-
     /// What happened, in a few sentences.
     pub fn sentence(&self, pattern: &str) -> String {
         let words = self.look.words();

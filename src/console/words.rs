@@ -332,6 +332,81 @@ words! {
     ago: "{} ago", "for {} siden";
     alert_id: "Alert", "Alarm";
     cardholder: "Cardholder", "Kortholder";
+    // The rules.
+    rule_book: "Rule book", "Regelbog";
+    other_book: "Another rule book is in force by now than the one whose text stands here:", "En anden regelbog er i kraft nu end den, hvis tekst står her:";
+    days_one: "The newest day of the stream.", "Strømmens nyeste dag.";
+    days_shown: "The newest {} days of the stream.", "Strømmens nyeste {} dage.";
+    precision_text: "Precision is the share of fraud among verdicts of fraud and good, with Wilson’s 95% interval.",
+        "Træfsikkerhed er andelen af svindel blandt afgørelserne svindel og i orden, med Wilsons 95 %-interval.";
+    rule: "Rule", "Regel";
+    rule_text: "Text of the rule", "Reglens tekst";
+    adds: "adds to the score:", "lægger til scoren:";
+    mode: "Mode", "Tilstand";
+    live: "live", "i kraft";
+    shadow: "shadow", "skygge";
+    hits: "Hits", "Træf";
+    cases: "Cases", "Sager";
+    over_time: "Over time", "Over tid";
+    spark: "{} in these days", "{} i disse dage";
+    precision: "Precision", "Træfsikkerhed";
+    no_verdict: "no verdict yet", "ingen afgørelse endnu";
+    absorb_note: "Rules that wait for the outcome raise cases and are not part of a decision: their hits are their cases. Shadow rules raise none; their hits are outlined.",
+        "Regler, der venter på udfaldet, rejser sager og indgår ikke i svaret til banken: deres træf er deres sager. Skyggeregler rejser ingen; deres træf er tegnet som omrids.";
+    // The overview.
+    open_now: "Open now", "Åbne nu";
+    of_them_critical: "of them critical", "af dem kritiske";
+    alerts: "Alerts", "Alarmer";
+    cases_begun: "cases that began in these days", "sager begyndt i disse dage";
+    prevented: "Prevented", "Forhindret";
+    prevented_text: "largest declined payment of each fraud", "største afviste betaling i hver svindelsag";
+    lost: "Lost", "Tabt";
+    lost_text: "went through in cases of fraud", "gik igennem i svindelsager";
+    lead_time: "Lead time", "Forspring";
+    lead_text: "from alert to loss, on average,", "fra alarm til tab, i gennemsnit,";
+    of_case_one: "of {} case", "af {} sag";
+    of_cases: "of {} cases", "af {} sager";
+    verdicts: "Verdicts", "Afgørelser";
+    alerts_by_day: "Alerts by day and severity", "Alarmer efter dag og alvor";
+    money_by_day: "Prevented and lost by day, in kroner", "Forhindret og tabt efter dag, i kroner";
+    lead_by_day: "Lead time by day", "Forspring efter dag";
+    lead_note: "The time that the team had: from the alert to the first payment that went through after it, in cases of fraud.",
+        "Den tid, holdet havde: fra alarmen til den første betaling, der gik igennem efter den, i svindelsager.";
+    in_numbers: "In numbers", "I tal";
+    day: "Day", "Dag";
+    // Health.
+    all_well: "Ready", "Klar";
+    not_well: "Not ready", "Ikke klar";
+    events_scored: "Events scored", "Hændelser vurderet";
+    since_start: "by this instance since it started", "af denne instans siden start";
+    late_events: "Late events", "Sene hændelser";
+    late_text: "behind their cardholder’s clock", "bag kortholderens ur";
+    codes_unknown: "Unknown codes", "Ukendte koder";
+    codes_text: "kept, and named where a rule wanted them", "gemt og nævnt, hvor en regel ville bruge dem";
+    holds_waiting: "Holds unacknowledged", "Spærringer uden kvittering";
+    holds_text: "requested or delivered, and not in force yet", "anmodet eller leveret, men ikke i kraft endnu";
+    this_instance: "in force on this instance", "i kraft på denne instans";
+    lag: "Lag", "Efterslæb";
+    lag_text: "Records that are there and were not read yet.", "Poster, der ligger klar og ikke er læst endnu.";
+    topic: "Topic", "Emne";
+    records: "Records", "Poster";
+    event_age: "Event age", "Hændelsers alder";
+    age_text: "How old the newest record was when it was read.", "Hvor gammel den nyeste post var, da den blev læst.";
+    age: "Age", "Alder";
+    saves: "Checkpoints", "Sikkerhedskopier";
+    saves_text: "Since each partition’s state was saved.", "Siden hver partitions tilstand blev gemt.";
+    partition: "Partition", "Partition";
+    outbox: "Messages to people", "Beskeder til mennesker";
+    mail_queued: "on their way", "på vej";
+    mail_failed: "given up within a day", "opgivet inden for et døgn";
+    mail_waiting: "cases still to be told of", "sager, der mangler at blive fortalt";
+    count: "Count", "Antal";
+    rejects: "Refused records", "Afviste poster";
+    rejects_text: "Of the last 7 days, by reason. They lie in the dead-letter topic.", "De seneste 7 dage, efter grund. De ligger i dead-letter-emnet.";
+    reason: "Reason", "Grund";
+    no_rejects: "None was refused.", "Ingen er afvist.";
+    samples: "Samples of refused records, masked", "Eksempler på afviste poster, maskeret";
+    nothing_yet: "Nothing yet.", "Intet endnu.";
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@ use crate::domain::codes::Severity;
 use crate::domain::time::{DAY_MS, Moment};
 use crate::store::cases::{self, Case, Episode, Happening, Kept};
 use crate::store::notes::{self, Disposition};
+use crate::store::samples::{self, Sample};
 use crate::store::tallies::{self, What};
 use crate::store::{Store, StoreError, Tx, lease, offsets, views};
 use crate::stream::StreamError;
 use crate::stream::follow::{Followed, Follower};
-use crate::stream::records::Kind;
+use crate::stream::letters;
+use crate::stream::records::{self, Kind};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +28,8 @@ const BATCH: usize = 2_000;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Records of each partition read again after a start, so that something is remembered.
 const BACK: i64 = 20_000;
+/// Characters of a refused record that are shown.
+const SAMPLE: usize = 240;
 /// Cardholders asked for at once.
 const WATCHED: i64 = 1_000;
 /// Before an episode began, its amounts are looked for in this span.
@@ -92,6 +96,9 @@ impl Memory {
     }
 }
 
+/// A dead letter, as its place, reason, sentence and beginning.
+type Letter = (String, String, String, String);
+
 /// What is read of a decision.
 #[derive(Debug, Deserialize)]
 struct Decided {
@@ -149,7 +156,12 @@ fn shift(needs: &Needs, holder: &str, leads: &AtomicBool) -> Result<(), Trouble>
     let config = &needs.config;
     let mut store = Store::open(&config.store)?;
     let counted = store.look(offsets::all)?;
-    let topics = [config.topics.log.as_str(), config.topics.decisions.as_str()];
+    let topics = [
+        &config.topics.log,
+        &config.topics.decisions,
+        &config.topics.dead_letters,
+    ];
+    let topics = topics.map(String::as_str);
     let follower = Follower::behind(config, &topics, &counted, BACK)?;
     let mut chronicle = Chronicle {
         needs,
@@ -203,7 +215,7 @@ impl Chronicle<'_> {
     /// Takes in a batch, then the episodes that changed.
     fn step(&mut self, store: &mut Store, batch: Vec<Followed>) -> Result<(), StoreError> {
         let mut ends = BTreeMap::new();
-        let mut came = Vec::new();
+        let (mut came, mut refused) = (Vec::new(), Vec::new());
         for followed in batch {
             let place = (followed.topic.clone(), followed.partition);
             let next = self.counted.get(&place).copied();
@@ -211,7 +223,9 @@ impl Chronicle<'_> {
             if is_new {
                 ends.insert(place, followed.offset + 1);
             }
-            if let Some((cardholder, record)) = self.read(followed) {
+            if let Some(letter) = self.letter(&followed) {
+                refused.extend(is_new.then_some(letter));
+            } else if let Some((cardholder, record)) = self.read(followed) {
                 if is_new {
                     came.push((cardholder.clone(), record.clone()));
                 }
@@ -223,6 +237,7 @@ impl Chronicle<'_> {
         let (news, over) = store.commit(|tx| {
             lease::hold(tx, holder)?;
             take_in(tx, &came, watched)?;
+            count_refused(tx, &refused)?;
             for ((topic, part), next) in &ends {
                 offsets::keep(tx, topic, *part, *next)?;
             }
@@ -247,6 +262,21 @@ impl Chronicle<'_> {
         Ok(())
     }
 
+    /// A record that was refused, masked; nothing where it is none.
+    fn letter(&self, followed: &Followed) -> Option<Letter> {
+        if followed.topic != self.needs.config.topics.dead_letters {
+            return None;
+        }
+        let (reason, said) = followed.letter.clone()?;
+        let (masked, _) = letters::mask(&followed.value, true);
+        let begin = String::from_utf8_lossy(&masked)
+            .chars()
+            .take(SAMPLE)
+            .collect();
+        let place = records::position(&followed.topic, followed.partition, followed.offset);
+        Some((place, reason, said, begin))
+    }
+
     /// What a record says, and of whom; nothing where it is no event and no decision that says anything.
     fn read(&self, followed: Followed) -> Option<(String, Record)> {
         let cardholder = String::from_utf8(followed.key).ok()?;
@@ -258,6 +288,23 @@ impl Chronicle<'_> {
         let country = country.map(|two| String::from_utf8_lossy(&two.letters()).into_owned());
         (followed.kind == Kind::Event).then_some((cardholder, Record::Event(line, country)))
     }
+}
+
+/// Counts what was refused, and keeps a few of each reason.
+fn count_refused(tx: &mut Tx<'_>, refused: &[Letter]) -> Result<(), StoreError> {
+    let at_ms = clock::now_ms();
+    for (place, reason, said, begin) in refused {
+        tallies::add(tx, What::Rejects, tallies::day(at_ms), reason, 1)?;
+        let sample = Sample {
+            place: place.clone(),
+            reason: reason.clone(),
+            said: said.clone(),
+            at_ms,
+            record: begin.clone(),
+        };
+        samples::keep(tx, &sample)?;
+    }
+    Ok(())
 }
 
 /// Whether a decision found nothing: most do, and they are not kept.

@@ -28,6 +28,8 @@ pub enum What {
     Undetermined,
     /// Verdicts, by word.
     Verdicts,
+    /// Records refused, by reason, on the day of wall time.
+    Rejects,
     /// Minor units declined in episodes that were fraud, by currency.
     Prevented,
     /// Minor units approved in them, by currency.
@@ -49,6 +51,7 @@ impl What {
             Self::Good => "good",
             Self::Undetermined => "undetermined",
             Self::Verdicts => "verdicts",
+            Self::Rejects => "rejects",
             Self::Prevented => "prevented",
             Self::Lost => "lost",
             Self::Lead => "lead",

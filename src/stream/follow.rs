@@ -9,7 +9,7 @@ use crate::stream::reader::{asked, is_passing};
 use crate::stream::records::{self, Kind};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub struct Followed {
     pub key: Vec<u8>,
     /// Its value; empty where it is a tombstone.
     pub value: Vec<u8>,
+    /// Of a dead letter: code and sentence of the reject.
+    pub letter: Option<(String, String)>,
     /// Of the log: what it is.
     pub kind: Kind,
     /// Of the log: where the event's address lies.
@@ -150,6 +152,15 @@ fn next(
     }
 }
 
+fn letter(message: &BorrowedMessage<'_>) -> Option<(String, String)> {
+    let headers = message.headers()?;
+    let of = |key: &str| {
+        let header = headers.iter().find(|header| header.key == key)?;
+        Some(String::from_utf8_lossy(header.value?).into_owned())
+    };
+    Some((of(records::LETTER_REASON)?, of(records::LETTER_TEXT)?))
+}
+
 fn followed(message: &BorrowedMessage<'_>) -> Followed {
     let told = records::told(message);
     Followed {
@@ -159,6 +170,7 @@ fn followed(message: &BorrowedMessage<'_>) -> Followed {
         came_ms: message.timestamp().to_millis(),
         key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().unwrap_or_default().to_vec(),
+        letter: letter(message),
         kind: told.kind,
         place: told.place,
     }

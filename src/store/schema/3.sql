@@ -54,3 +54,15 @@ CREATE TABLE tallies (
     count BIGINT NOT NULL,
     PRIMARY KEY (what, day, key)
 );
+
+-- Samples of records that were refused, masked; the newest few of each reason.
+CREATE TABLE samples (
+    place TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    said TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    record TEXT NOT NULL
+);
+CREATE INDEX samples_by_reason ON samples (reason, at);
+
+CREATE INDEX holds_by_step ON holds (step);
