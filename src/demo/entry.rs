@@ -28,7 +28,7 @@ impl Entry {
     pub fn open(config: &mut Config, state: &Path) -> Result<Self, super::DemoError> {
         // The port must be known before it is served: mails have it in their links.
         config.http.listen = TcpListener::bind(config.http.listen)?.local_addr()?;
-        config.notify.link = Some(format!("http://{}/console", config.http.listen));
+        config.notify.link = Some(format!("http://{}", config.http.listen));
         config.api.audit = Some(state.join("audit.jsonl"));
         config.console = Some(config::Console {
             is_demo: true,

@@ -11,7 +11,7 @@ mod stores;
 
 use crate::live::{Bank, Monitor, cases};
 use crate::notify::place_in;
-use browser::{Answer, Browser};
+use browser::Browser;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -46,9 +46,13 @@
   };
   if (rows && "EventSource" in window) {
     const source = new EventSource("/console/events");
-    source.addEventListener("news", () => {
+    const soon = () => {
       if (!due) due = setTimeout(() => fetchRows().catch(() => {}), 400);
-    });
+    };
+    source.addEventListener("hello", soon);
+    source.addEventListener("news", soon);
+    // The session has ended: the log-in page is next.
+    source.addEventListener("over", () => location.reload());
     window.addEventListener("pagehide", () => source.close());
   }
 
