@@ -9,6 +9,7 @@ pub mod rules;
 pub mod silences;
 pub mod simulate;
 pub mod store;
+pub mod users;
 
 use crate::app;
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,9 @@ pub enum Command {
     /// The database of alerts and holds
     #[command(subcommand)]
     Store(store::Command),
+    /// Who may log in at the console: show, add, change, remove
+    #[command(subcommand)]
+    Users(users::Command),
     /// Check, test, explain and cost a rule book
     #[command(subcommand)]
     Rules(rules::Command),
@@ -148,6 +152,7 @@ pub fn run(cli: &Cli) -> u8 {
         Command::DeadLetters(what) => live::dead_letters(what, &mut out, &mut err),
         Command::Silences(command) => silences::run(command, &mut out, &mut err),
         Command::Store(command) => store::run(command, &mut out, &mut err),
+        Command::Users(command) => users::run(command, &mut out, &mut err),
         Command::Simulate(options) => simulate::run(options, &mut err),
         Command::Demo(options) => app::demo(options, &mut out, &mut err),
     };

@@ -4,6 +4,7 @@
 //! Secrets are named here and read by [`SecretSource::read`] when they are needed. What the values
 //! mean to Kafka, to storage and to the rule book is deliberately not known here.
 
+mod console;
 mod http;
 mod kafka;
 mod notify;
@@ -47,6 +48,8 @@ pub struct Config {
     pub http: Http,
     /// What the risk API answers with.
     pub api: Api,
+    /// The analysts' console; nothing where there is none.
+    pub console: Option<Console>,
     /// Where alerts, holds and what is to be sent are kept.
     pub store: Store,
     /// Who is told of alerts, and how.
@@ -326,6 +329,19 @@ pub struct Api {
     pub rate: u32,
     /// Where every call that changes something is noted; without it, nowhere.
     pub audit: Option<PathBuf>,
+}
+
+/// The analysts' console, below `/console` where HTTP is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Console {
+    /// How long a session lasts that asks for nothing: 1 min to 1 d.
+    pub idle: Duration,
+    /// How long a session lasts at most: 5 min to 7 d.
+    pub session: Duration,
+    /// Scheme, host and port as browsers know them, where something stands before us; without it, as they ask.
+    pub origin: Option<String>,
+    /// Whether it shows the demo, and links the demo's mails.
+    pub is_demo: bool,
 }
 
 /// What may be advised where nothing could be judged. There is no `allow` among it.

@@ -4,6 +4,7 @@
 //! The timeline shows the case as it comes in: each attempt, what the monitor said of it, alerts,
 //! holds. It judges nothing; the last line says whether the loss would have been held.
 
+mod entry;
 mod feed;
 mod mails;
 mod pause;
@@ -16,6 +17,7 @@ use crate::rulebook::Loaded;
 use crate::stream::StreamError;
 use crate::stream::embedded::Embedded;
 use crate::telemetry::{Metrics, Readiness};
+use entry::Entry;
 use feed::Feed;
 use lettre::Address;
 use mails::Mails;
@@ -79,6 +81,7 @@ pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
     config.store = Store::File(state.join("varsel.db"));
     let mails = Mails::open()?;
     tell_by_mail(&mut config, &mails);
+    let entry = Entry::open(&mut config, &state)?;
     let config = Arc::new(config);
     writeln!(
         out,
@@ -86,7 +89,7 @@ pub fn run(demo: Demo, out: &mut dyn Write) -> Result<u8, DemoError> {
         broker.address(),
         feed::CARDHOLDERS,
     )?;
-    let result = watched(demo, &config, &mails, out);
+    let result = watched(demo, &config, (&mails, &entry), out);
     drop(broker);
     // The state was the demo's own; what cannot be removed lies in the system's temporary folder.
     let _ = std::fs::remove_dir_all(&state);
@@ -115,7 +118,7 @@ fn tell_by_mail(config: &mut Config, mails: &Mails) {
 fn watched(
     demo: Demo,
     config: &Arc<Config>,
-    mails: &Mails,
+    (mails, entry): (&Mails, &Entry),
     out: &mut dyn Write,
 ) -> Result<u8, DemoError> {
     let signals = Signals::default();
@@ -137,7 +140,7 @@ fn watched(
             .name("monitor".to_owned())
             .spawn(move || live::run(parts, &signals))?
     };
-    let shown = shown(config, &metrics, &pause, demo.once, out);
+    let shown = shown(config, &metrics, (&pause, entry), demo.once, out);
     signals.stop.store(true, Ordering::Relaxed);
     let ended = monitor
         .join()
@@ -160,7 +163,7 @@ fn watched(
 fn shown(
     config: &Arc<Config>,
     metrics: &Arc<Metrics>,
-    pause: &Pause,
+    (pause, entry): (&Pause, &Entry),
     once: bool,
     out: &mut dyn Write,
 ) -> Result<bool, DemoError> {
@@ -169,6 +172,7 @@ fn shown(
     let stop = &*pause.stop;
     let mut held = false;
     pause.tell(out)?;
+    entry.tell(config.http.listen, out)?;
     while let Some(next) = feed.next() {
         if stop.load(Ordering::Relaxed) {
             break;

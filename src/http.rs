@@ -9,7 +9,7 @@ mod pages;
 mod tls;
 mod validity;
 
-pub use connections::Port;
+pub use connections::{Peer, Port};
 pub use pages::router as pages;
 pub use tls::{Shown, Tls, TlsError};
 

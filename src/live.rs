@@ -9,6 +9,7 @@ use crate::api::pages;
 use crate::api::teller::Teller;
 use crate::clock::Stopwatch;
 use crate::config::{Config, Role};
+use crate::console::{self, Console};
 use crate::engine::prepared::Prepared;
 use crate::geo::Geo;
 use crate::http::{self, Limits, Port, Speaks, Tls};
@@ -121,7 +122,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     if has(Role::Api) {
         threads.push(crew.ledger(ledger)?);
     }
-    threads.extend(crew.notify()?);
+    threads.extend(crew.notify(&prepared)?);
     parts.readiness.met("started");
     let watch = Watch {
         config: &config,
@@ -168,12 +169,33 @@ fn tls(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>, Stre
     Ok(tls.map(Arc::new))
 }
 
+impl Parts {
+    /// The analysts' console, where one is wanted.
+    fn console(&self, teller: &Arc<Teller>) -> Result<Option<Arc<Console>>, StreamError> {
+        let Some(settings) = self.config.console.clone() else {
+            return Ok(None);
+        };
+        let parts = console::Parts {
+            console: settings,
+            teller: Arc::clone(teller),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            loaded: &self.loaded,
+        };
+        let opened = Console::open(parts);
+        opened
+            .map(Some)
+            .map_err(|error| StreamError::Thread(error.to_string()))
+    }
+}
+
 /// What is served to others: HTTP, and in the role of the API gRPC where it has an address.
 struct Ports {
     http: http::Server,
     grpc: Option<http::Server>,
     tls: Option<Arc<Tls>>,
     teller: Option<Arc<Teller>>,
+    console: Option<Arc<Console>>,
 }
 
 impl Ports {
@@ -198,7 +220,7 @@ impl Ports {
             served.map_err(|error| StreamError::Port(error.to_string()))
         };
         let mut router = http::pages(Arc::clone(metrics), readiness()).merge(parts.more.clone());
-        let (mut grpc, mut asked) = (None, None);
+        let (mut grpc, mut asked, mut console) = (None, None, None);
         if config.run.roles.contains(&Role::Api) {
             let teller = Teller::new(config, seats, ledger, sender, metrics, tls.clone())?;
             let teller = Arc::new(teller);
@@ -210,6 +232,10 @@ impl Ports {
                 grpc = Some(served);
             }
             router = router.merge(calls);
+            console = parts.console(&teller)?;
+            if let Some(console) = &console {
+                router = router.merge(console::router(console));
+            }
             asked = Some(teller);
         }
         let http = serve(config.http.listen, port(Speaks::Http, router))?;
@@ -220,6 +246,7 @@ impl Ports {
             grpc,
             tls,
             teller,
+            console,
         })
     }
 
@@ -237,6 +264,13 @@ impl Ports {
         }
     }
 
+    /// The console shows another rule book.
+    fn show(&self, loaded: &Loaded) {
+        if let Some(console) = &self.console {
+            console.renew(loaded);
+        }
+    }
+
     /// Tells where it listens.
     fn told(&self, signals: &Signals) {
         if let Some(grpc) = &self.grpc {
@@ -246,6 +280,9 @@ impl Ports {
     }
 
     fn stop(self) {
+        if let Some(console) = &self.console {
+            console.close();
+        }
         self.http.stop();
         if let Some(grpc) = self.grpc {
             grpc.stop();
@@ -346,7 +383,7 @@ impl Crew<'_> {
     }
 
     /// Where it has the role.
-    fn notify(&self) -> Result<Option<JoinHandle<()>>, StreamError> {
+    fn notify(&self, prepared: &Prepared) -> Result<Option<JoinHandle<()>>, StreamError> {
         if !self.config.run.roles.contains(&Role::Notify) {
             return Ok(None);
         }
@@ -354,6 +391,7 @@ impl Crew<'_> {
             config: Arc::clone(self.config),
             metrics: Arc::clone(self.parts.0),
             readiness: Arc::clone(self.parts.1),
+            rates: Arc::new(prepared.book.rates.clone()),
             stop: Arc::clone(self.stop),
         };
         needs.readiness.unmet("notify", "the store is being opened");
@@ -417,6 +455,7 @@ impl Watch<'_> {
                     Ok(()) => {
                         self.metrics.rulebook_reloads.add("accepted", 1);
                         self.metrics.ruleset(&version);
+                        self.served.show(&loaded);
                         tracing::info!(%version, "the new rule book is in the log");
                         self.version = version;
                     }

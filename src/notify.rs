@@ -5,6 +5,7 @@
 //! together with what it tells, so that a crash between any two steps loses nothing and doubles nothing. It judges
 //! no fraud, and scoring waits for nothing here.
 
+pub mod chronicle;
 pub mod hook;
 pub mod pace;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod send;
 
 use crate::clock::{self, Stopwatch};
 use crate::config::Config;
+use crate::domain::currency::RateTable;
 use crate::mail::letter;
 use crate::mail::press::{Press, Text};
 use crate::mail::server::{Kind, Refusal, Server};
@@ -54,6 +56,8 @@ pub struct Needs {
     pub metrics: Arc<Metrics>,
     /// Whether we are ready.
     pub readiness: Arc<Readiness>,
+    /// By which amounts in other currencies are compared.
+    pub rates: Arc<RateTable>,
     /// Set when the process is to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -120,6 +124,7 @@ pub fn run(needs: &Needs) -> Result<(), StreamError> {
                 });
             });
         }
+        scope.spawn(move || chronicle::run(notifier.needs, &notifier.holder, &notifier.leads));
         notifier.work();
     });
     notifier.hand_over();
@@ -190,7 +195,7 @@ impl Notifier<'_> {
             );
         }
         let topics = [config.topics.alerts.as_str(), config.topics.holds.as_str()];
-        let follower = Follower::open(config, &topics, &offsets)?;
+        let mut follower = Follower::open(config, &topics, &offsets)?;
         self.needs.readiness.met("notify");
         self.leads.store(true, Ordering::Release);
         let pulse = self.needs.readiness.pulse("notify");
@@ -204,7 +209,7 @@ impl Notifier<'_> {
                     break;
                 }
             }
-            let batch = gather(&follower)?;
+            let batch = gather(&mut follower)?;
             if !batch.is_empty() {
                 self.record(&mut store, &batch)?;
             }
@@ -362,7 +367,7 @@ impl Notifier<'_> {
 }
 
 /// What has come by now.
-fn gather(follower: &Follower) -> Result<Vec<Followed>, StreamError> {
+fn gather(follower: &mut Follower) -> Result<Vec<Followed>, StreamError> {
     let mut batch = Vec::new();
     let mut wait = LOOK;
     while batch.len() < BATCH {

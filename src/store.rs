@@ -9,11 +9,18 @@ mod schema;
 mod tls;
 
 pub mod alerts;
+pub mod cases;
 pub mod lease;
+pub mod notes;
 pub mod offsets;
 pub mod outbox;
+pub mod people;
 pub mod rebuilt;
+pub mod samples;
+pub mod sessions;
 pub mod silences;
+pub mod tallies;
+pub mod views;
 pub mod waiting;
 
 pub use back::{Row, Value};
@@ -77,6 +84,23 @@ impl Store {
         let mut back = Back::open(place)?;
         schema::migrate(&mut back)?;
         Ok(Self { back })
+    }
+
+    /// Reads in one transaction, beside whoever writes: what is read is one state. Changes nothing.
+    ///
+    /// # Errors
+    /// What the work said, or that the store does not answer.
+    pub fn look<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.back.begin_look()?;
+        let done = work(&mut Tx {
+            back: &mut self.back,
+        });
+        // Nothing is kept either way.
+        let _ = self.back.run("ROLLBACK");
+        done
     }
 
     /// Does some work in one transaction.

@@ -142,6 +142,7 @@ const LAYERS: [Layer; 6] = [
             "notify*",
             "http*",
             "api*",
+            "console*",
         ],
         banned: &[],
         ordered: true,

@@ -4,7 +4,12 @@
 //! A line is written before the step is taken; where it cannot be written, the step is not taken. The
 //! hash of a line is SHA-256 over the hash before and the line without its own.
 
+use crate::api::failure::{Code, Failure};
 use crate::api::json::Writer;
+use crate::api::steps::Said;
+use crate::api::teller::Teller;
+use crate::clock;
+use crate::decode::contains_card_number;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -96,6 +101,48 @@ impl Audit {
         end.number += 1;
         end.hash = hash;
         Ok(())
+    }
+}
+
+impl Teller {
+    /// Notes what somebody is about to do; they have said it themselves, unless they name another.
+    ///
+    /// # Errors
+    /// Where the words show a card number, or cannot be noted: then it must not be done.
+    pub fn noted(
+        &self,
+        who: Option<&str>,
+        request_id: &str,
+        what: &str,
+        mut said: Said,
+    ) -> Result<Said, Failure> {
+        if said.by.is_empty() {
+            who.unwrap_or_default().clone_into(&mut said.by);
+        }
+        let Some(audit) = &self.audit else {
+            return Ok(said);
+        };
+        let verdict = said.verdict.as_deref().unwrap_or_default();
+        if [&said.by, &said.reason, verdict]
+            .into_iter()
+            .any(contains_card_number)
+        {
+            return Err(Code::CardNumber.into());
+        }
+        let entry = Entry {
+            now_ms: clock::now_ms(),
+            who: who.unwrap_or("anybody"),
+            call: what,
+            request_id,
+            said: (&said.by, &said.reason, verdict),
+        };
+        match audit.note(&entry) {
+            Ok(()) => Ok(said),
+            Err(error) => {
+                tracing::error!(%error, "the audit log cannot be written");
+                Err(Code::AuditUnavailable.into())
+            }
+        }
     }
 }
 

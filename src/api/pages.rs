@@ -4,7 +4,6 @@
 
 use crate::api::answer::Asked;
 use crate::api::areq;
-use crate::api::audit::Entry;
 use crate::api::call::{Call, REQUEST_ID, bad_deadline, body_of};
 use crate::api::door::CLIENT;
 use crate::api::enforcement;
@@ -16,7 +15,6 @@ use crate::api::routes::{ROUTES, Route};
 use crate::api::steps::Said;
 use crate::api::teller::{Judged, Span, Teller};
 use crate::clock;
-use crate::decode::contains_card_number;
 use crate::domain::ids::EffectId;
 use crate::http::Shown;
 use axum::Router;
@@ -385,37 +383,11 @@ fn noted(
     call: &Call,
     headers: &HeaderMap,
     what: &str,
-    mut said: Said,
+    said: Said,
 ) -> Result<Said, Failure> {
     let client = headers.get(CLIENT).filter(|_| !teller.door.is_open());
     let who = client.and_then(|client| client.to_str().ok());
-    if said.by.is_empty() {
-        who.unwrap_or_default().clone_into(&mut said.by);
-    }
-    let Some(audit) = &teller.audit else {
-        return Ok(said);
-    };
-    let verdict = said.verdict.as_deref().unwrap_or_default();
-    if [&said.by, &said.reason, verdict]
-        .into_iter()
-        .any(contains_card_number)
-    {
-        return Err(Code::CardNumber.into());
-    }
-    let entry = Entry {
-        now_ms: clock::now_ms(),
-        who: who.unwrap_or("anybody"),
-        call: what,
-        request_id: call.id.to_str().unwrap_or_default(),
-        said: (&said.by, &said.reason, verdict),
-    };
-    match audit.note(&entry) {
-        Ok(()) => Ok(said),
-        Err(error) => {
-            tracing::error!(%error, "the audit log cannot be written");
-            Err(Code::AuditUnavailable.into())
-        }
-    }
+    teller.noted(who, call.id.to_str().unwrap_or_default(), what, said)
 }
 
 /// 202 where a step is in the log and does not show yet.

@@ -143,11 +143,8 @@ impl Teller {
             return Err(Failure::new(Code::BadRequest, text));
         }
         let holder = self.holder_of(&row, alert, span);
-        let own = match key {
-            Some(key) => letters(xxh3_64(key.as_bytes())),
-            None => verdict.to_owned(),
-        };
-        let step = disposition(&alert, &own, verdict, holder, said);
+        let id = disposition_id(&alert, key, verdict);
+        let step = disposition(&alert, &id, verdict, holder, said);
         self.taken(&step, span).await?;
         loop {
             let row = self.ledger.alerts().get(alert).cloned();
@@ -268,11 +265,18 @@ fn hold_step(hold: &EffectId, action: &'static str, holder: Holder, said: &Said)
     }
 }
 
-fn disposition(alert: &EffectId, own: &str, verdict: &str, holder: Holder, said: &Said) -> Step {
-    let id = format!("{alert}-{own}");
+/// The id of the event that a disposition becomes: what has the same alert and key is a repeat.
+pub fn disposition_id(alert: &EffectId, key: Option<&str>, verdict: &str) -> String {
+    match key {
+        Some(key) => format!("{alert}-{}", letters(xxh3_64(key.as_bytes()))),
+        None => format!("{alert}-{verdict}"),
+    }
+}
+
+fn disposition(alert: &EffectId, id: &str, verdict: &str, holder: Holder, said: &Said) -> Step {
     let mut line = Vec::new();
     let mut json = Writer { out: &mut line };
-    begin(&mut json, "disposition", &id, &holder);
+    begin(&mut json, "disposition", id, &holder);
     json.key("subject");
     json.open();
     json.field("alert", &alert.to_string());
@@ -334,7 +338,13 @@ mod tests {
             assert_eq!(event.card().is_empty(), !by_card);
             assert_eq!(event.id(), format!("{hold}-released"));
         }
-        let step = disposition(&hold, &letters(0x0123), "good", holder(false), &said());
+        let step = disposition(
+            &hold,
+            &disposition_id(&hold, Some("k"), "good"),
+            "good",
+            holder(false),
+            &said(),
+        );
         Decoder::default().decode(&step.line, &mut event).unwrap();
         let Body::Disposition(read) = &event.body else {
             panic!("no disposition");

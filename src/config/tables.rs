@@ -99,6 +99,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             rate: 20_000,
             audit: None,
         },
+        console: None,
         bounds: Bounds {
             lag_ready: Duration::from_secs(30),
             in_flight: 65_536,
@@ -164,6 +165,7 @@ pub fn read(file: &str, text: &str) -> Result<Config, Problems> {
     checkpoint(&mut sheet, &document, &mut config.checkpoint);
     edges(&mut sheet, &document, &mut config);
     super::routes::read(&mut sheet, &document, &mut config);
+    super::console::read(&mut sheet, &document, &mut config);
     let problems = sheet.close(Some(&document));
     if problems.is_empty() {
         Ok(config)

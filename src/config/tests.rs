@@ -79,12 +79,13 @@ fn everything() -> (tempfile::TempDir, PathBuf, Config) {
         mail = { host = "smtp", port = 2525, security = "tls", ca_file = "FILE", from = "V <v@bank.example>", username = "u", password_env = "V_M", timeout = "5s" }
         webhook = [{ name = "w", url = "http://soc:8080/x", secret_env = "V_W", ca_file = "FILE", timeout = "7s" }]
         route = [{ name = "r", mail = ["a@bank.example"], webhooks = ["w"], severities = ["high"], patterns = ["p"], hours = "17:00-08:00", days = ["sat", "sun"], group_wait = "9s", burst = 3, group_interval = "2m", updates = 1, update_interval = "3m", repeat_interval = "1d", digest = "1h" }]
-        run = { roles = ["score"], instance = "i-1", group = "g", static_membership = true, session_timeout = "45s", start = "refuse", threads = 7, accept_loss = true }
+        run = { roles = ["score", "api"], instance = "i-1", group = "g", static_membership = true, session_timeout = "45s", start = "refuse", threads = 7, accept_loss = true }
         rules.dir = "DIR"
         geo = { country = "FILE", asn = "FILE" }
         checkpoint = { url = "s3://bucket/a/b/", every = "2s", keep = 9 }
         http = { listen = "[::]:0", advertise = "here:80", open = true, grpc_listen = "[::1]:0", tls = { certificate = "FILE", key = "FILE", client_ca = "FILE", peer_ca = "FILE", require_client_certificate = true } }
         api = { fallback = "decline", deadline = "1s", token_keys_env = "V_K", clients_file = "FILE", audit_file = "a.jsonl", rate = 7 }
+        console = { idle_timeout = "20m", session = "8h", origin = "https://v.bank.example" }
         bounds = { lag_ready = "5m", in_flight = 64 }
         log = { level = "debug", format = "text" }
     "#
@@ -132,7 +133,7 @@ fn every_key_of_kafka_and_topics_changes_its_value() {
 fn every_other_key_changes_its_value() {
     let (dir, file, config) = everything();
     let run = config.run;
-    assert_eq!(run.roles, BTreeSet::from([Role::Score]));
+    assert_eq!(run.roles, BTreeSet::from([Role::Score, Role::Api]));
     assert_eq!((run.instance.as_str(), run.group.as_str()), ("i-1", "g"));
     assert!(run.static_membership && run.accept_loss);
     assert_eq!(
@@ -177,6 +178,13 @@ fn every_other_key_changes_its_value() {
     assert!(api.clients.is_some_and(|path| path.ends_with("some.file")));
     assert_eq!(api.rate, 7);
     assert_eq!(api.audit.as_deref(), Some(Path::new("a.jsonl")));
+    let console = Console {
+        idle: Duration::from_secs(1_200),
+        session: Duration::from_secs(28_800),
+        origin: Some("https://v.bank.example".to_owned()),
+        is_demo: false,
+    };
+    assert_eq!(config.console, Some(console));
     let keys = api.token_keys.map(|keys| keys.from);
     assert_eq!(keys, Some(secret::From::Env("V_K".to_owned())));
     assert_eq!(

@@ -29,8 +29,9 @@ const AHEAD: u64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(2);
-/// Events a second once the stream goes on by itself.
-const PACE: Duration = Duration::from_millis(5);
+/// From one event to the next once the stream goes on by itself: a day takes some ten minutes, so that the case of 2018
+/// waits for its analyst and is not closed by the 72 hours that an episode lasts.
+const PACE: Duration = Duration::from_millis(150);
 
 /// An event of the case, as the timeline shows it.
 #[derive(Debug, Clone)]

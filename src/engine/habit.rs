@@ -114,6 +114,23 @@ impl Habit {
         Some((f64::from(log2_256(amount_minor)) / 256.0 - median) / spread)
     }
 
+    /// The quartiles of amounts in minor units, to the eighth of an octave. Nothing before [`ENOUGH_PAYMENTS`].
+    pub fn quartiles(&self) -> Option<[i64; 3]> {
+        if self.payments < ENOUGH_PAYMENTS {
+            return None;
+        }
+        let amount = |quarter| {
+            let eighths = (self.quantile(quarter) * 8.0).clamp(0.0, 255.0);
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to 0..=255"
+            )]
+            amount_of_level(eighths as u8)
+        };
+        Some([amount(1), amount(2), amount(3)])
+    }
+
     /// How far in the upper tail an amount lies: -log10 of the predictive p-value (Student's t
     /// around the decayed mean, Gelman et al., Bayesian Data Analysis, 3.2), times 100, rounded,
     /// 0-999. Nothing before [`ENOUGH_PAYMENTS`].

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use std::future::pending;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -31,6 +32,10 @@ const LEAST_HEAD: usize = 8_192;
 
 /// Requests at once over one connection of HTTP/2.
 const MAX_STREAMS: u32 = 128;
+
+/// From where a request came: the address of the connection's other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 /// A port: what is spoken there, within which bounds, and who answers.
 #[derive(Debug, Clone)]
@@ -56,12 +61,12 @@ pub async fn accept(listener: TcpListener, port: Port, mut stopped: watch::Recei
             _ = stopped.changed() => break,
             next = next(&listener, &places) => next,
         };
-        let Some((stream, place)) = next else {
+        let Some((stream, peer, place)) = next else {
             continue;
         };
         let (port, stopped) = (port.clone(), stopped.clone());
         tokio::spawn(async move {
-            port.serve(stream, stopped).await;
+            port.serve(stream, peer, stopped).await;
             drop(place);
         });
     }
@@ -75,10 +80,10 @@ pub async fn accept(listener: TcpListener, port: Port, mut stopped: watch::Recei
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, address)) => Some((stream, Peer(address.ip()), place)),
         Err(error) => {
             tracing::warn!(%error, "a connection to the http port was not accepted");
             sleep(PAUSE).await;
@@ -88,12 +93,12 @@ async fn next(
 }
 
 impl Port {
-    async fn serve(self, stream: TcpStream, mut stopped: watch::Receiver<()>) {
+    async fn serve(self, stream: TcpStream, peer: Peer, mut stopped: watch::Receiver<()>) {
         // An answer is written at once: nothing is gained by waiting for more. Where it fails, the connection is gone.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
             let is_two = self.speaks == Speaks::Grpc;
-            return self.converse(stream, is_two, None, stopped).await;
+            return self.converse(stream, is_two, (peer, None), stopped).await;
         };
         let stream = tokio::select! {
             stream = self.shake_hands(tls, stream) => stream,
@@ -109,7 +114,7 @@ impl Port {
         }
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let shown = certificate.map(|certificate| tls.shown(certificate));
-        self.converse(stream, is_two, shown, stopped).await;
+        self.converse(stream, is_two, (peer, shown), stopped).await;
     }
 
     /// The encrypted stream; nothing where the client cannot do it, may not come, or says nothing.
@@ -132,7 +137,7 @@ impl Port {
         &self,
         stream: S,
         is_two: bool,
-        shown: Option<Shown>,
+        (peer, shown): (Peer, Option<Shown>),
         mut stopped: watch::Receiver<()>,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -142,6 +147,7 @@ impl Port {
         let calls = TowerToHyperService::new(self.router.clone());
         let calls = service_fn(|mut request: hyper::Request<Incoming>| {
             asked.store(true, Relaxed);
+            request.extensions_mut().insert(peer);
             if let Some(shown) = shown {
                 request.extensions_mut().insert(shown);
             }

@@ -245,6 +245,17 @@ pub fn story(tx: &mut Tx<'_>, id: &str) -> Result<Option<Story>, StoreError> {
     }))
 }
 
+/// How many holds were asked for and are not in force yet; at most 1,000 are counted.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn unacknowledged(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    tx.number(
+        "SELECT count(*) FROM (SELECT id FROM holds WHERE step < 2 LIMIT 1000) AS waiting",
+        &[],
+    )
+}
+
 /// How many episodes there are, and how many holds.
 ///
 /// # Errors

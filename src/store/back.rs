@@ -196,6 +196,14 @@ impl Back {
         })
     }
 
+    /// Begins a transaction that only reads.
+    pub fn begin_look(&mut self) -> Result<(), StoreError> {
+        self.run(match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(..) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })
+    }
+
     /// Runs statements that answer nothing.
     pub fn run(&mut self, sql: &str) -> Result<(), StoreError> {
         match self {
@@ -217,7 +225,7 @@ impl Back {
     pub fn change(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+                let mut statement = connection.prepare_cached(&numbered(sql)).map_err(failed)?;
                 let count = statement
                     .execute(params_from_iter(values))
                     .map_err(failed)?;
@@ -234,7 +242,7 @@ impl Back {
     pub fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+                let mut statement = connection.prepare_cached(&numbered(sql)).map_err(failed)?;
                 let columns = statement.column_count();
                 let read = |row: &rusqlite::Row<'_>| {
                     let cells = (0..columns).map(|column| Ok(cell(row.get_ref(column)?)));
@@ -268,6 +276,11 @@ fn file(path: &Path) -> Result<Back, String> {
     });
     set.map_err(|error| error.to_string())?;
     Ok(Back::Sqlite(connection))
+}
+
+/// A statement as SQLite counts values: to it `$2` is a name, and names are numbered in the order in which they come.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
 }
 
 fn given(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {

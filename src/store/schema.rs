@@ -6,7 +6,11 @@ use super::StoreError;
 use super::back::Back;
 
 /// The migrations, the first one number 1.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// Brings the schema up to date.
 pub fn migrate(back: &mut Back) -> Result<(), StoreError> {

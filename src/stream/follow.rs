@@ -2,12 +2,15 @@
 //! group by name only and commits nothing: the offsets are kept where what the records caused is kept.
 
 use crate::config::{Config, Role, Start};
+use crate::domain::event::Place;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
+use crate::stream::pulse::Pulse;
 use crate::stream::reader::{asked, is_passing};
+use crate::stream::records::{self, Kind};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,13 +26,23 @@ pub struct Followed {
     pub offset: i64,
     /// When it came into the topic, wall time; nothing where the broker does not say.
     pub came_ms: Option<i64>,
+    /// Its key: whose it is.
+    pub key: Vec<u8>,
     /// Its value; empty where it is a tombstone.
     pub value: Vec<u8>,
+    /// Of a dead letter: code and sentence of the reject.
+    pub letter: Option<(String, String)>,
+    /// Of the log: what it is.
+    pub kind: Kind,
+    /// Of the log: where the event's address lies.
+    pub place: Option<Place>,
 }
 
 /// Topics being followed.
 pub struct Follower {
+    config: Config,
     consumer: BaseConsumer<Ear>,
+    pulse: Pulse,
 }
 
 impl std::fmt::Debug for Follower {
@@ -49,6 +62,19 @@ impl Follower {
         topics: &[&str],
         offsets: &BTreeMap<(String, i32), i64>,
     ) -> Result<Self, StreamError> {
+        Self::behind(config, topics, offsets, 0)
+    }
+
+    /// As [`Follower::open`], but so many records further back in each partition, as far as they are there.
+    ///
+    /// # Errors
+    /// Where the broker does not answer.
+    pub fn behind(
+        config: &Config,
+        topics: &[&str],
+        offsets: &BTreeMap<(String, i32), i64>,
+        back: i64,
+    ) -> Result<Self, StreamError> {
         let mut options = client::reader(config)?;
         options.set("group.id", config.run.group_of(Role::Notify));
         let consumer: BaseConsumer<Ear> = options
@@ -67,6 +93,7 @@ impl Follower {
                 })?;
                 let kept = offsets.get(&((*topic).to_owned(), partition)).copied();
                 let next = next(config.run.start, topic, partition, ends, kept);
+                let next = (next - back).max(ends.0);
                 list.add_partition_offset(topic, partition, Offset::Offset(next))
                     .map_err(StreamError::client("name an offset"))?;
             }
@@ -74,14 +101,20 @@ impl Follower {
         consumer
             .assign(&list)
             .map_err(StreamError::client("read a topic"))?;
-        Ok(Self { consumer })
+        Ok(Self {
+            config: config.clone(),
+            consumer,
+            pulse: Pulse::default(),
+        })
     }
 
     /// The next record; nothing where none came within `wait`.
     ///
     /// # Errors
-    /// Where the broker fails for longer than a moment, or what was to be read is gone.
-    pub fn poll(&self, wait: Duration) -> Result<Option<Followed>, StreamError> {
+    /// Where the broker fails for longer than a moment, or what was to be read is gone; where the client is lost.
+    pub fn poll(&mut self, wait: Duration) -> Result<Option<Followed>, StreamError> {
+        let (client, troubles) = (self.consumer.client(), &self.consumer.context().troubles);
+        self.pulse.feel(&self.config, client, troubles)?;
         match self.consumer.poll(wait) {
             Some(Ok(message)) => Ok(Some(followed(&message))),
             None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(None),
@@ -128,13 +161,27 @@ fn next(
     }
 }
 
+fn letter(message: &BorrowedMessage<'_>) -> Option<(String, String)> {
+    let headers = message.headers()?;
+    let of = |key: &str| {
+        let header = headers.iter().find(|header| header.key == key)?;
+        Some(String::from_utf8_lossy(header.value?).into_owned())
+    };
+    Some((of(records::LETTER_REASON)?, of(records::LETTER_TEXT)?))
+}
+
 fn followed(message: &BorrowedMessage<'_>) -> Followed {
+    let told = records::told(message);
     Followed {
         topic: message.topic().to_owned(),
         partition: message.partition(),
         offset: message.offset(),
         came_ms: message.timestamp().to_millis(),
+        key: message.key().unwrap_or_default().to_vec(),
         value: message.payload().unwrap_or_default().to_vec(),
+        letter: letter(message),
+        kind: told.kind,
+        place: told.place,
     }
 }
 

@@ -53,6 +53,14 @@ impl Worded {
         self.cell(word).load(Relaxed)
     }
 
+    /// Every word with its count.
+    pub fn all(&self) -> Vec<(&'static str, u64)> {
+        self.cells
+            .iter()
+            .map(|(word, cell)| (*word, cell.load(Relaxed)))
+            .collect()
+    }
+
     pub(super) fn write(&self, page: &mut Page, name: &str) {
         for (word, cell) in &self.cells {
             page.sample(name, &[(self.label, word)], cell.load(Relaxed));
@@ -104,6 +112,15 @@ impl Labelled {
     pub fn forget(&self, values: &[&str]) {
         let key: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
         locked(&self.cells).remove(&key);
+    }
+
+    /// Every set of labels with its value.
+    pub fn all(&self) -> Vec<(Vec<String>, u64)> {
+        let cells = locked(&self.cells);
+        cells
+            .iter()
+            .map(|(labels, cell)| (labels.clone(), cell.load(Relaxed)))
+            .collect()
     }
 
     /// The sum over all labels.

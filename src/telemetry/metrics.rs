@@ -188,6 +188,19 @@ impl Metrics {
         *locked(&self.ruleset) = Some(version.to_owned());
     }
 
+    /// The rule book in force; empty before there is one.
+    pub fn ruleset_now(&self) -> String {
+        locked(&self.ruleset).clone().unwrap_or_default()
+    }
+
+    /// When each partition was saved last, in milliseconds since 1970.
+    pub fn saves(&self) -> Vec<(String, i64)> {
+        locked(&self.saved_at_ms)
+            .iter()
+            .map(|(partition, at_ms)| (partition.clone(), *at_ms))
+            .collect()
+    }
+
     /// The page, in Prometheus' text format 0.0.4; `now_ms` is wall time, for the ages of checkpoints.
     pub fn render(&self, now_ms: i64) -> String {
         let mut page = Page::default();

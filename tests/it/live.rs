@@ -64,8 +64,8 @@ pub struct Bank {
 
 /// A running monitor.
 pub struct Monitor {
-    signals: Signals,
-    metrics: Arc<Metrics>,
+    pub signals: Signals,
+    pub metrics: Arc<Metrics>,
     thread: JoinHandle<Result<(), StreamError>>,
 }
 

@@ -12,6 +12,7 @@
 )]
 
 mod benches_run;
+mod console;
 mod decode_corpus;
 mod decode_oracle;
 mod determinism;

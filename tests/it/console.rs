@@ -1,0 +1,193 @@
+//! The analysts' console over HTTP, against a running monitor and its store: who gets in and who does not, what each
+//! role may do, forms of others, and the way of a case from its alert to its disposition in the log.
+
+mod browser;
+mod deeds;
+mod entry;
+mod forms;
+mod live;
+mod markup;
+mod stores;
+
+use crate::live::{Bank, Monitor, cases};
+use crate::notify::place_in;
+use browser::Browser;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tempfile::TempDir;
+use varsel::clock::{self, Stopwatch};
+use varsel::config::{Console, Role, Store as Place};
+use varsel::console::people::hash;
+use varsel::store::people::{self, Person};
+use varsel::store::{Store, StoreError, Tx, views};
+
+/// Everybody's password.
+const PASSWORD: &str = "correct horse battery";
+/// What anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A monitor with a console and a store, and the case of 2018 in it.
+struct World {
+    bank: Bank,
+    monitor: Option<Monitor>,
+    place: Place,
+    dir: TempDir,
+    address: SocketAddr,
+}
+
+/// The case's lines up to the first that raises an alert and some more, not the end of the story.
+fn story() -> Vec<String> {
+    let mut lines = cases();
+    lines.retain(|line| line.contains("\"p-case-144-2018\""));
+    lines
+}
+
+fn person(name: &str, role: &str) -> Person {
+    static HASHED: OnceLock<String> = OnceLock::new();
+    Person {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        password: HASHED.get_or_init(|| hash(PASSWORD).unwrap()).clone(),
+        is_disabled: false,
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(&story())
+    }
+
+    fn with(lines: &[String]) -> Self {
+        Self::at("127.0.0.1:0", lines)
+    }
+
+    fn at(listen: &str, lines: &[String]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place_in(&dir);
+        let mut bank = Bank::new();
+        bank.change(|config| {
+            config.run.roles.insert(Role::Notify);
+            config.store = place.clone();
+            config.http.listen = listen.parse().unwrap();
+            config.api.audit = Some(dir.path().join("audit.jsonl"));
+            config.console = Some(Console::default());
+        });
+        let mut store = Store::open(&place).unwrap();
+        for (name, role) in [
+            ("anna", "analyst"),
+            ("bo", "analyst"),
+            ("rasmus", "rule_author"),
+            ("admin", "admin"),
+            ("audrey", "auditor"),
+            ("reader", "read_only"),
+        ] {
+            let person = person(name, role);
+            let added = store.commit(|tx| people::add(tx, &person, clock::now_ms()));
+            assert!(added.unwrap());
+        }
+        bank.feed(lines);
+        let monitor = bank.start();
+        let address = address_of(&monitor);
+        let world = Self {
+            bank,
+            monitor: Some(monitor),
+            place,
+            dir,
+            address,
+        };
+        world.settle();
+        world
+    }
+
+    /// Waits until all that was fed is scored, and its alerts are in the store.
+    fn settle(&self) {
+        self.monitor.as_ref().unwrap().until(self.bank.sent());
+        let alerts = self.bank.lines(&self.bank.config.topics.alerts);
+        let told: std::collections::BTreeSet<String> = alerts
+            .iter()
+            .map(|line| varsel::store::alerts::Alert::read(line).unwrap().id)
+            .collect();
+        self.until(|store| {
+            self.look(store, varsel::store::alerts::count).0 >= i64::try_from(told.len()).unwrap()
+        });
+    }
+
+    fn look<T>(
+        &self,
+        store: &mut Store,
+        look: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> T {
+        store.look(look).unwrap()
+    }
+
+    /// Waits until the store is as it should be.
+    fn until(&self, is_so: impl Fn(&mut Store) -> bool) {
+        let mut store = Store::open(&self.place).unwrap();
+        let watch = Stopwatch::start();
+        while !is_so(&mut store) {
+            assert!(
+                watch.elapsed() < PATIENCE,
+                "the store does not come to that"
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    fn store<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>) -> T {
+        Store::open(&self.place).unwrap().commit(work).unwrap()
+    }
+
+    /// The ids of the episodes in the store, the oldest first.
+    fn episodes(&self) -> Vec<String> {
+        let news = self.store(|tx| views::since(tx, 0, ""));
+        news.into_iter().map(|new| new.alert).collect()
+    }
+
+    fn browser(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// A browser that somebody has logged in with.
+    fn visit(&self, name: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = browser.try_log_in(name, PASSWORD);
+        assert_eq!(answer.leads_to(), "/console/queue");
+        browser
+    }
+
+    /// The steps and dispositions in the log.
+    fn logged(&self, kind: &str) -> Vec<serde_json::Value> {
+        let lines = self.bank.lines(&self.bank.config.topics.log);
+        let events = lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        events.filter(|event| event["type"] == kind).collect()
+    }
+
+    fn audited(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("audit.jsonl")).unwrap_or_default()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(monitor) = self.monitor.take() {
+            // What has failed already need not be told twice.
+            if !std::thread::panicking() {
+                monitor.stop();
+            }
+        }
+    }
+}
+
+fn address_of(monitor: &Monitor) -> SocketAddr {
+    let watch = Stopwatch::start();
+    loop {
+        if let Some(address) = monitor.signals.address.get() {
+            return *address;
+        }
+        assert!(watch.elapsed() < PATIENCE, "nothing is served");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,181 @@
+//! People, sessions, claims, notes, dispositions and looks in the store, on both databases.
+
+use super::*;
+use varsel::store::alerts::{self, Alert};
+use varsel::store::notes::{self, Disposition, Note, Refused};
+use varsel::store::{people, sessions, views};
+
+/// A store with one episode in it.
+fn kept() -> (Store, String, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&place_in(&dir)).unwrap();
+    let line = crate::notify::line(1, "open", "high", 1);
+    let alert = Alert::read(&line).unwrap();
+    store
+        .commit(|tx| alerts::keep(tx, &alert, &line, 1_000))
+        .unwrap();
+    (store, alert.id, dir)
+}
+
+fn note(id: &str, text: &str) -> Note {
+    Note {
+        id: id.to_owned(),
+        person: "anna".to_owned(),
+        at_ms: 1_000,
+        text: text.to_owned(),
+    }
+}
+
+#[test]
+fn a_person_is_added_once_changed_and_removed_with_all_sessions() {
+    let (mut store, _, _dir) = kept();
+    let anna = person("anna", "analyst");
+    store
+        .commit(|tx| {
+            assert!(people::add(tx, &anna, 1)? && !people::add(tx, &anna, 2)?);
+            assert_eq!(people::find(tx, "anna")?.as_ref(), Some(&anna));
+            assert_eq!(people::find(tx, "ANNA")?, None);
+            sessions::begin(tx, "s-1", "anna", 1_000, 9_000)?;
+            let mut auditor = anna.clone();
+            auditor.role = "auditor".to_owned();
+            assert!(people::change(tx, &auditor, 3)?);
+            assert_eq!(people::all(tx)?, [auditor]);
+            assert!(sessions::find(tx, "s-1", 1_000, 500)?.is_none());
+            sessions::begin(tx, "s-2", "anna", 1_000, 9_000)?;
+            assert!(people::remove(tx, "anna")? && !people::remove(tx, "anna")?);
+            assert!(sessions::find(tx, "s-2", 1_000, 500)?.is_none());
+            assert!(!people::change(tx, &anna, 4)?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_session_is_in_force_until_its_end_or_until_it_was_not_seen_and_each_has_a_bounded_number() {
+    let (mut store, _, _dir) = kept();
+    store
+        .commit(|tx| {
+            people::add(tx, &person("anna", "analyst"), 1)?;
+            sessions::begin(tx, "s", "anna", 1_000, 9_000)?;
+            let mut is_in = |now_ms| Ok(sessions::find(tx, "s", now_ms, 500)?.is_some());
+            assert_eq!([is_in(1_499)?, is_in(1_500)?], [true, false]);
+            sessions::saw(tx, "s", 8_900)?;
+            let mut is_in =
+                |now_ms| Ok::<_, StoreError>(sessions::find(tx, "s", now_ms, 500)?.is_some());
+            assert_eq!([is_in(8_999)?, is_in(9_000)?], [true, false]);
+            assert_eq!(sessions::forget(tx, 9_000, 500)?, 1);
+            for n in 0..30 {
+                sessions::begin(tx, &format!("s-{n}"), "anna", 1_000 + n, 9_000)?;
+            }
+            let mut left = 0;
+            for n in 0..30 {
+                left += i64::from(sessions::find(tx, &format!("s-{n}"), 1_100, 500)?.is_some());
+            }
+            assert_eq!(left, sessions::MAX_EACH);
+            assert!(sessions::find(tx, "s-29", 1_100, 500)?.is_some());
+            assert!(sessions::end(tx, "s-29")? && !sessions::end(tx, "s-29")?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn claims_notes_dispositions_and_looks_are_kept_with_their_episode_and_bounded() {
+    let (mut store, id, _dir) = kept();
+    store
+        .commit(|tx| {
+            let claim = notes::claim(tx, &id, "anna", None, 5)?.unwrap();
+            assert_eq!((claim.person.as_str(), claim.since_ms), ("anna", 5));
+            assert_eq!(
+                notes::claim(tx, &id, "bo", None, 6)?.unwrap().person,
+                "anna"
+            );
+            assert_eq!(
+                notes::claim(tx, "none", "bo", None, 6)?,
+                Err(Refused::Unknown)
+            );
+            for n in 0..notes::MAX_NOTES {
+                notes::write(tx, &id, &note(&format!("{n:04}"), "x"))?.unwrap();
+            }
+            assert_eq!(
+                notes::write(tx, &id, &note("more", "x"))?,
+                Err(Refused::Full)
+            );
+            assert_eq!(notes::notes_of(tx, &id)?.len(), 200);
+            for n in 0..60 {
+                let found = Disposition {
+                    id: format!("d-{n}"),
+                    verdict: "good".to_owned(),
+                    person: "anna".to_owned(),
+                    reason: "r".to_owned(),
+                    at_ms: n,
+                };
+                assert!(notes::dispose(tx, &id, &found)?);
+                assert!(!notes::dispose(tx, &id, &found)?);
+                assert!(!notes::dispose(tx, "none", &found)?);
+            }
+            let found = notes::dispositions_of(tx, &id)?;
+            assert_eq!((found.len(), found[0].at_ms), (50, 59));
+            // Who has said what it is has done with it.
+            assert_eq!(notes::claim_of(tx, &id)?, None);
+            for now_ms in [7, 8] {
+                assert!(views::saw(tx, &id, "bo", now_ms)?);
+            }
+            assert!(!views::saw(tx, "none", "bo", 9)?);
+            let seen = views::of(tx, &id)?;
+            assert_eq!((seen.len(), seen[0].last_ms, seen[0].times), (1, 8, 2));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn what_has_changed_is_told_in_order_from_any_place_on() {
+    let (mut store, id, _dir) = kept();
+    store
+        .commit(|tx| {
+            for n in 2..6_u32 {
+                let line = crate::notify::line(n, "open", "low", 1);
+                let alert = Alert::read(&line).unwrap();
+                alerts::keep(tx, &alert, &line, 1_000 + i64::from(n / 2))?;
+            }
+            let all = views::since(tx, 0, "")?;
+            assert_eq!(
+                (all.len(), all[0].alert.as_str(), all[0].severity),
+                (5, id.as_str(), 3)
+            );
+            for (place, new) in all.iter().enumerate() {
+                let rest = views::since(tx, new.changed_ms, &new.alert)?;
+                assert_eq!(rest, all[place + 1..]);
+            }
+            assert_eq!(views::newest_ms(tx)?, 1_002);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_look_at_the_store_changes_nothing_and_waits_for_nobody_who_writes() {
+    let (mut store, id, dir) = kept();
+    let place = match std::env::var("VARSEL_TEST_POSTGRES") {
+        Ok(_) => return look_only(&mut store, &id),
+        Err(_) => place_in(&dir),
+    };
+    let mut other = Store::open(&place).unwrap();
+    let seen = store.commit(|tx| {
+        notes::claim(tx, &id, "anna", None, 1)?.unwrap();
+        // Beside an open transaction that writes.
+        other.look(|tx| notes::claim_of(tx, &id))
+    });
+    assert_eq!(seen.unwrap(), None);
+    look_only(&mut store, &id);
+}
+
+fn look_only(store: &mut Store, id: &str) {
+    let before = store.look(|tx| notes::claim_of(tx, id)).unwrap();
+    let tried =
+        store.look(|tx| notes::claim(tx, id, "eve", before.as_ref().map(|c| c.person.as_str()), 2));
+    // One database refuses, the other forgets.
+    drop(tried);
+    assert_eq!(store.look(|tx| notes::claim_of(tx, id)).unwrap(), before);
+}
