@@ -289,7 +289,7 @@ impl Ground {
 }
 
 /// Follows the decisions until as many were seen as payments were sent.
-fn follow(size: Size, watch: Stopwatch, follower: &Follower) -> Histogram<u64> {
+fn follow(size: Size, watch: Stopwatch, follower: &mut Follower) -> Histogram<u64> {
     let mut seen = Histogram::new_with_bounds(1, LONGEST_US, 3).unwrap();
     let (mut left, mut quiet) = (size.rate * (size.warm + size.seconds), Stopwatch::start());
     while left > 0 {
@@ -317,10 +317,10 @@ pub fn run(size: Size) -> Measured {
     let ground = Ground::new(size.post);
     let monitor = ground.monitor();
     let topics = [ground.config.topics.decisions.as_str()];
-    let follower = Follower::open(&ground.config, &topics, &BTreeMap::new()).unwrap();
+    let mut follower = Follower::open(&ground.config, &topics, &BTreeMap::new()).unwrap();
     let watch = Stopwatch::start();
     let (seen, behind) = std::thread::scope(|threads| {
-        let followed = threads.spawn(|| follow(size, watch, &follower));
+        let followed = threads.spawn(|| follow(size, watch, &mut follower));
         let behind = ground.send(size, watch);
         (followed.join().unwrap(), behind)
     });

@@ -112,14 +112,6 @@ pub fn spoil(place: &Place, sql: &str) {
     }
 }
 
-/// A store of its own: on the PostgreSQL that `VARSEL_TEST_POSTGRES` names, or in a file.
-pub fn place_in(dir: &TempDir) -> Place {
-    match std::env::var("VARSEL_TEST_POSTGRES") {
-        Ok(url) => schema_of(&url, dir.path()),
-        Err(_) => Place::File(file_in(dir)),
-    }
-}
-
 /// A notifier without a broker, whose time is what the test says.
 pub struct Desk {
     pub notify: Notify,

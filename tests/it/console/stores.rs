@@ -1,7 +1,7 @@
 //! People, sessions, claims, notes, dispositions and looks in the store, on both databases.
 
 use super::*;
-use varsel::store::alerts::{self, Alert};
+use varsel::store::alerts::{self, Alert, Shelf};
 use varsel::store::notes::{self, Disposition, Note, Refused};
 use varsel::store::{people, sessions, views};
 
@@ -12,7 +12,7 @@ fn kept() -> (Store, String, TempDir) {
     let line = crate::notify::line(1, "open", "high", 1);
     let alert = Alert::read(&line).unwrap();
     store
-        .commit(|tx| alerts::keep(tx, &alert, &line, 1_000))
+        .commit(|tx| alerts::keep(tx, Shelf::Store, &alert, &line, 1_000))
         .unwrap();
     (store, alert.id, dir)
 }
@@ -137,7 +137,7 @@ fn what_has_changed_is_told_in_order_from_any_place_on() {
             for n in 2..6_u32 {
                 let line = crate::notify::line(n, "open", "low", 1);
                 let alert = Alert::read(&line).unwrap();
-                alerts::keep(tx, &alert, &line, 1_000 + i64::from(n / 2))?;
+                alerts::keep(tx, Shelf::Store, &alert, &line, 1_000 + i64::from(n / 2))?;
             }
             let all = views::since(tx, 0, "")?;
             assert_eq!(
