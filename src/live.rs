@@ -132,7 +132,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
         version: prepared.version.to_string(),
         served: &served,
     };
-    let result = watch.until_over(signals, &ends);
+    let result = unless_lost(watch.until_over(signals, &ends))?;
     parts
         .readiness
         .unmet("started", "the monitor is ending".to_owned());
@@ -145,6 +145,14 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     sender.flush(FLUSH);
     served.stop();
     result.and_then(|()| ends.try_iter().collect())
+}
+
+/// Where a client is lost nothing is drained: what is on its way is in doubt, and that client may wait for ever.
+fn unless_lost(result: Result<(), StreamError>) -> Result<Result<(), StreamError>, StreamError> {
+    match result {
+        Err(StreamError::Lost) => Err(StreamError::Lost),
+        ended => Ok(ended),
+    }
 }
 
 /// TLS of our ports, where it is configured.

@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod outlet;
 pub mod owners;
 pub mod placing;
+pub mod pulse;
 pub mod range;
 pub mod reader;
 pub mod records;
@@ -161,6 +162,11 @@ pub enum StreamError {
         "the process stood still for {0} s: the group has given its partitions away, and it begins anew"
     )]
     Frozen(u64),
+    /// A client of ours has lost every broker, and others have not.
+    #[error(
+        "the Kafka client has lost every broker and asks none any more, while a new one is answered: the process begins anew"
+    )]
+    Lost,
     /// Anything else that the client says.
     #[error("Kafka: {doing}: {source}")]
     Client {

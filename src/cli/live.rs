@@ -14,8 +14,11 @@ use crate::stream::{StreamError, client, topics};
 use crate::telemetry::{self, Metrics, Readiness};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Which configuration.
 #[derive(Debug, Clone, Args)]
@@ -111,7 +114,26 @@ pub fn run(options: &Run, err: &mut dyn Write) -> io::Result<u8> {
         readiness: Arc::new(Readiness::new(&["started"])),
         more: axum::Router::new(),
     };
-    said(live::run(parts, &signals), err)
+    let config = Arc::clone(&parts.config);
+    match live::run(parts, &signals) {
+        Err(lost @ StreamError::Lost) => {
+            tracing::error!("{lost}");
+            // It was answered a moment ago; should it be gone again, it is waited for, as all the time before.
+            while !signals.stop.load(Ordering::Relaxed) && client::partitions(&config).is_err() {}
+            anew(&lost, err)
+        }
+        ended => said(ended, err),
+    }
+}
+
+/// Begins anew in the same process, as a supervisor would after a `kill -9`: with the same arguments, and with the
+/// configuration and the rule book as they stand now.
+fn anew(why: &StreamError, err: &mut dyn Write) -> io::Result<u8> {
+    let failed = std::env::current_exe()
+        .map(|ours| Command::new(ours).args(std::env::args_os().skip(1)).exec());
+    let (Ok(error) | Err(error)) = failed;
+    writeln!(err, "error: {why}, which failed: {error}")?;
+    Ok(FAILED)
 }
 
 /// Hears SIGTERM, SIGINT and SIGHUP.

@@ -70,7 +70,8 @@ pub struct Ear {
     changes: Mutex<VecDeque<Change>>,
     /// Set when nobody will carry out changes any more.
     pub closing: AtomicBool,
-    troubles: Troubles,
+    /// What the connection met.
+    pub troubles: Troubles,
 }
 
 impl Ear {

@@ -7,6 +7,7 @@ use crate::clock::Stopwatch;
 use crate::config::{Config, Start};
 use crate::stream::StreamError;
 use crate::stream::outbox::ROOM;
+use crate::stream::pulse::Pulse;
 use rdkafka::ClientContext;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 /// How long a question to the broker may take.
 pub const ASK: Duration = Duration::from_secs(10);
+/// How long it may take where it is asked again until it answers.
+pub const REPLY: Duration = Duration::from_secs(3);
 /// How often a slow broker is asked again at the start.
 const RETRIES: usize = 3;
 /// How long after a question without an answer it is asked again.
@@ -286,14 +289,16 @@ pub fn partitions(config: &Config) -> Result<BTreeMap<String, usize>, StreamErro
 /// or a coordinator that moves, is no reason to stop.
 ///
 /// # Errors
-/// The last answer, once told to stop; at once what asking again cannot mend; and that a topic or
-/// partition is unknown, where it is still so after [`GONE`].
+/// The last answer, once told to stop; at once what asking again cannot mend; that a topic or
+/// partition is unknown, where it is still so after [`GONE`]; that the client is lost.
 pub fn until_answered<T>(
     doing: &'static str,
+    config: &Config,
     stop: &AtomicBool,
     ask: impl Fn() -> KafkaResult<T>,
 ) -> Result<T, StreamError> {
     let mut missing: Option<Stopwatch> = None;
+    let mut pulse = Pulse::default();
     loop {
         let error = match ask() {
             Ok(answer) => return Ok(answer),
@@ -316,6 +321,9 @@ pub fn until_answered<T>(
             return Err(StreamError::client(doing)(error));
         }
         tracing::warn!(%error, "Kafka does not answer now: {doing}");
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) {
+            pulse.missed(config)?;
+        }
         std::thread::sleep(AGAIN);
     }
 }

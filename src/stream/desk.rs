@@ -7,11 +7,12 @@ mod outlook;
 
 use crate::clock::{self, Stopwatch};
 use crate::stream::StreamError;
-use crate::stream::client::{ASK, until_answered};
+use crate::stream::client::{REPLY, until_answered};
 use crate::stream::ends::Ends;
 use crate::stream::hand::{Said, Snapshot, Taking, Task};
 use crate::stream::keep::Committed;
 use crate::stream::owners::Owners;
+use crate::stream::pulse::Pulse;
 use crate::stream::score::{Change, Ear, Needs, Post};
 use crate::stream::tickets::Trail;
 use crate::stream::vault::Vault;
@@ -83,6 +84,7 @@ pub struct Desk<'m> {
     commits: Stopwatch,
     again: Stopwatch,
     look: Stopwatch,
+    pulse: Pulse,
     rebalance: Option<Stopwatch>,
     paused: bool,
     /// Since when the broker has acknowledged nothing of what is on its way.
@@ -123,6 +125,7 @@ impl<'m> Desk<'m> {
             commits: Stopwatch::start(),
             again: Stopwatch::start(),
             look: Stopwatch::start(),
+            pulse: Pulse::default(),
             rebalance: None,
             paused: false,
             silence: Stopwatch::start(),
@@ -181,7 +184,7 @@ impl<'m> Desk<'m> {
         }
         if self.look.elapsed() > LOOK_EVERY {
             self.look = Stopwatch::start();
-            self.look();
+            self.look()?;
         }
         Ok(())
     }
@@ -322,14 +325,16 @@ impl<'m> Desk<'m> {
             return self.assign();
         }
         let asked = self.list(partitions.iter().copied());
-        let stop = &self.needs.stop;
-        let committed = until_answered("ask for committed offsets", stop, || {
-            self.consumer.committed_offsets(asked.clone(), ASK)
+        let (config, stop) = (&self.needs.config, &self.needs.stop);
+        let committed = until_answered("ask for committed offsets", config, stop, || {
+            self.consumer.committed_offsets(asked.clone(), REPLY)
         })?;
         for partition in partitions {
-            let (low, high) = until_answered("ask where the log begins and ends", stop, || {
-                self.consumer.fetch_watermarks(self.topic, *partition, ASK)
-            })?;
+            let (low, high) =
+                until_answered("ask where the log begins and ends", config, stop, || {
+                    self.consumer
+                        .fetch_watermarks(self.topic, *partition, REPLY)
+                })?;
             let committed = committed
                 .find_partition(self.topic, *partition)
                 .and_then(|element| match element.offset() {

@@ -4,6 +4,7 @@
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::stream::client::{self, Ear};
+use crate::stream::pulse::Pulse;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,17 +47,28 @@ impl Ends {
             .copied()
     }
 
-    /// Asks until `over`.
+    /// Asks until `over`; with a new client where the old one is lost.
     pub fn watch(&self, config: &Config, over: &AtomicBool) {
+        while !over.load(Ordering::Relaxed) {
+            self.ask(config, over);
+        }
+    }
+
+    fn ask(&self, config: &Config, over: &AtomicBool) {
         let made = client::reader(config)
             .map(|options| options.create_with_context::<_, BaseConsumer<Ear>>(Ear::default()));
         let consumer = match made {
             Ok(Ok(consumer)) => consumer,
             Ok(Err(error)) => {
-                return tracing::error!(%error, "the ends of topics cannot be watched");
+                tracing::error!(%error, "the ends of topics cannot be watched");
+                return std::thread::sleep(EVERY);
             }
-            Err(error) => return tracing::error!(%error, "the ends of topics cannot be watched"),
+            Err(error) => {
+                tracing::error!(%error, "the ends of topics cannot be watched");
+                return std::thread::sleep(EVERY);
+            }
         };
+        let mut pulse = Pulse::default();
         while !over.load(Ordering::Relaxed) {
             let round = Stopwatch::start();
             let wanted: Vec<Place> = locked(&self.wanted).iter().cloned().collect();
@@ -70,6 +82,12 @@ impl Ends {
                 {
                     locked(&self.known).insert(place, ends);
                 }
+            }
+            // Its events are heard, though it reads nothing.
+            let _ = consumer.poll(Duration::ZERO);
+            let (client, troubles) = (consumer.client(), &consumer.context().troubles);
+            if pulse.feel(config, client, troubles).is_err() {
+                return tracing::warn!("the client that asks for the ends of topics is lost");
             }
             while round.elapsed() < EVERY && !over.load(Ordering::Relaxed) {
                 std::thread::sleep(LOOK);

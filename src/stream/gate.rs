@@ -15,6 +15,7 @@ use crate::stream::client::ASK;
 use crate::stream::ends::Ends;
 use crate::stream::letters;
 use crate::stream::merge::{Lane, Merge};
+use crate::stream::pulse::Pulse;
 use crate::stream::reader::Reader;
 use crate::stream::records;
 use crate::stream::send::Parcel;
@@ -74,6 +75,7 @@ pub struct Gate<'m> {
     commits: Stopwatch,
     again: Stopwatch,
     look: Stopwatch,
+    pulse: Pulse,
     patience: Stopwatch,
     paused: BTreeSet<Lane>,
     /// The minute of the newest tick, which commits carry along.
@@ -104,6 +106,7 @@ impl<'m> Gate<'m> {
             commits: Stopwatch::start(),
             again: Stopwatch::start(),
             look: Stopwatch::start(),
+            pulse: Pulse::default(),
             patience: Stopwatch::start(),
             paused: BTreeSet::new(),
             minute: None,
@@ -161,6 +164,8 @@ impl<'m> Gate<'m> {
         if self.look.elapsed() > LOOK_EVERY {
             self.look = Stopwatch::start();
             self.look();
+            let (client, troubles) = (self.consumer.client(), &self.consumer.context().troubles);
+            self.pulse.feel(&self.needs.config, client, troubles)?;
         }
         self.pause_or_go_on();
         Ok(())

@@ -5,6 +5,7 @@ use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, ASK, Ear};
+use crate::stream::pulse::Pulse;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -22,7 +23,9 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// A reader of one topic.
 pub struct Reader {
+    config: Config,
     consumer: BaseConsumer<Ear>,
+    pulse: Pulse,
     topic: String,
     /// Partition → next offset wanted and the offset after the last.
     left: BTreeMap<i32, (i64, i64)>,
@@ -66,7 +69,9 @@ impl Reader {
             .assign(&list)
             .map_err(StreamError::client("read a topic"))?;
         Ok(Self {
+            config: config.clone(),
             consumer,
+            pulse: Pulse::default(),
             topic: topic.to_owned(),
             left,
         })
@@ -102,6 +107,8 @@ impl Reader {
         wait: Duration,
         see: &mut impl FnMut(&BorrowedMessage<'_>),
     ) -> Result<bool, StreamError> {
+        let (client, troubles) = (self.consumer.client(), &self.consumer.context().troubles);
+        self.pulse.feel(&self.config, client, troubles)?;
         match self.consumer.poll(wait) {
             None => Ok(false),
             Some(Ok(message)) => {

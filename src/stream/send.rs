@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::stream::StreamError;
 use crate::stream::client::{self, Troubles};
 use crate::stream::outbox::Outbox;
+use crate::stream::pulse::Pulse;
 use crate::stream::tickets::Ticket;
 use crate::telemetry::Metrics;
 use rdkafka::ClientContext;
@@ -33,6 +34,7 @@ const LISTEN: Duration = Duration::from_millis(500);
 pub struct Fate {
     failed: Mutex<Option<(String, String)>>,
     broken: AtomicBool,
+    lost: AtomicBool,
     out: AtomicUsize,
     /// Of these, records of the busy topics.
     burst: AtomicUsize,
@@ -219,11 +221,18 @@ impl Sender {
         });
         let _ = line.producer.context().line.set(Arc::downgrade(&line));
         let heard = Arc::clone(&line);
+        let config = config.clone();
         let thread = std::thread::Builder::new()
             .name("deliveries".to_owned())
             .spawn(move || {
+                let (fate, mut pulse) = (heard.producer.context(), Pulse::default());
                 while !heard.over.load(Ordering::Relaxed) {
                     heard.producer.poll(LISTEN);
+                    let client = heard.producer.client();
+                    if pulse.feel(&config, client, &fate.troubles).is_err() {
+                        fate.lost.store(true, Ordering::Relaxed);
+                        fate.broken.store(true, Ordering::Release);
+                    }
                 }
             })
             .map_err(|error| StreamError::Thread(error.to_string()))?;
@@ -321,12 +330,15 @@ impl Sender {
     /// Whether all sent so far was taken or still can be.
     ///
     /// # Errors
-    /// The first record that was not.
+    /// The first record that was not; that the client is lost.
     pub fn check(&self) -> Result<(), StreamError> {
         self.go();
         let fate = self.fate();
         if !fate.broken.load(Ordering::Acquire) {
             return Ok(());
+        }
+        if fate.lost.load(Ordering::Relaxed) {
+            return Err(StreamError::Lost);
         }
         let failed = fate.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let (topic, reason) = failed.clone().unwrap_or_default();

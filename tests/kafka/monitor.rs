@@ -106,12 +106,13 @@ impl Monitor {
         lines[lines.len().saturating_sub(12)..].join("\n    ")
     }
 
-    /// The HTTP address that it says it listens on.
+    /// The HTTP address that it says it listens on; the last, since it may have begun anew.
     fn address(&mut self) -> Option<SocketAddr> {
         if self.address.is_none() {
             let said = self.said();
             let line = said
                 .lines()
+                .rev()
                 .find(|l| l.contains("readyz") && l.contains("127.0.0.1:"))?;
             let tail = line.split("127.0.0.1:").nth(1)?;
             let port: String = tail.chars().take_while(char::is_ascii_digit).collect();
@@ -124,7 +125,10 @@ impl Monitor {
     pub fn get(&mut self, path: &str) -> Option<(u16, String)> {
         let address = self.address()?;
         let limit = Duration::from_secs(1);
-        let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
+        let Ok(mut stream) = TcpStream::connect_timeout(&address, limit) else {
+            self.address = None;
+            return None;
+        };
         stream.set_read_timeout(Some(limit)).ok()?;
         write!(
             stream,

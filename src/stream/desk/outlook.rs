@@ -4,13 +4,12 @@
 use super::{Desk, SILENCE};
 use crate::clock::{self, Stopwatch};
 use crate::stream::StreamError;
-use crate::stream::client::{ASK, is_missing, until_answered};
+use crate::stream::client::{ASK, REPLY, is_missing, until_answered};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 impl Desk<'_> {
     /// Says whether we are ready, and why not.
@@ -59,7 +58,10 @@ impl Desk<'_> {
     }
 
     /// Looks at the log's ends: lag, and whether the log is still the one that we know.
-    pub(super) fn look(&mut self) {
+    ///
+    /// # Errors
+    /// Where our client is lost.
+    pub(super) fn look(&mut self) -> Result<(), StreamError> {
         let topic = self.topic;
         let places = self
             .owned
@@ -99,22 +101,17 @@ impl Desk<'_> {
             self.needs.readiness.met("lag");
         }
         let mut behind = oldest_ms > bound_ms;
-        match self.consumer.context().troubles.last() {
+        let (client, troubles) = (self.consumer.client(), &self.consumer.context().troubles);
+        let felt = self.pulse.feel(&self.needs.config, client, troubles);
+        match troubles.last() {
             Some((RDKafkaErrorCode::AllBrokersDown, reason)) => {
-                let up = self
-                    .consumer
-                    .fetch_metadata(Some(self.topic), Duration::from_millis(200));
-                match up {
-                    Ok(_) => self.consumer.context().troubles.clear(),
-                    Err(_) => {
-                        behind = true;
-                        self.needs.readiness.unmet("kafka", reason);
-                    }
-                }
+                behind = true;
+                self.needs.readiness.unmet("kafka", reason);
             }
             Some(_) | None => self.needs.readiness.met("kafka"),
         }
         self.needs.seats.lag(behind);
+        felt
     }
 
     /// What the client says in place of a record.
@@ -145,8 +142,9 @@ impl Desk<'_> {
         let partition = self.owned.keys().next().copied().unwrap_or(0);
         let asked = until_answered(
             "ask where the log begins and ends",
+            &self.needs.config,
             &self.needs.stop,
-            || self.consumer.fetch_watermarks(self.topic, partition, ASK),
+            || self.consumer.fetch_watermarks(self.topic, partition, REPLY),
         );
         match asked {
             Err(StreamError::Client { source, .. }) if is_missing(&source) => {

@@ -5,7 +5,7 @@ use super::Gate;
 use crate::clock::Stopwatch;
 use crate::config::Start;
 use crate::stream::StreamError;
-use crate::stream::client::{self, ASK, first_offset, until_answered};
+use crate::stream::client::{self, REPLY, first_offset, until_answered};
 use crate::stream::merge::Lane;
 use crate::stream::tickets::Trail;
 use rdkafka::consumer::Consumer;
@@ -18,17 +18,18 @@ impl Gate<'_> {
         for (topic, partition) in partitions {
             asked.add_partition(topic, *partition);
         }
-        let stop = &self.needs.stop;
-        let committed = until_answered("ask for committed offsets", stop, || {
-            self.consumer.committed_offsets(asked.clone(), ASK)
+        let (config, stop) = (&self.needs.config, &self.needs.stop);
+        let committed = until_answered("ask for committed offsets", config, stop, || {
+            self.consumer.committed_offsets(asked.clone(), REPLY)
         })?;
         let start = self.start()?;
         let mut list = TopicPartitionList::new();
         for element in committed.elements() {
             let (topic, partition) = (element.topic(), element.partition());
-            let (low, high) = until_answered("ask where a source begins and ends", stop, || {
-                self.consumer.fetch_watermarks(topic, partition, ASK)
-            })?;
+            let (low, high) =
+                until_answered("ask where a source begins and ends", config, stop, || {
+                    self.consumer.fetch_watermarks(topic, partition, REPLY)
+                })?;
             let from = match element.offset() {
                 Offset::Offset(offset) => {
                     self.remember(element.metadata());
@@ -72,9 +73,12 @@ impl Gate<'_> {
                 all.add_partition(topic, partition);
             }
         }
-        let committed = until_answered("ask for committed offsets", &self.needs.stop, || {
-            self.consumer.committed_offsets(all.clone(), ASK)
-        })?;
+        let committed = until_answered(
+            "ask for committed offsets",
+            &self.needs.config,
+            &self.needs.stop,
+            || self.consumer.committed_offsets(all.clone(), REPLY),
+        )?;
         let known = |offset| matches!(offset, Offset::Offset(_));
         if committed
             .elements()
