@@ -65,7 +65,7 @@ impl Deed {
 
     /// Back to the case, with a word of what came of it.
     fn done(&self, said: &str) -> Response {
-        see(&format!("/console/case/{}", self.alert), said)
+        see(&format!("/console/cases/{}", self.alert), said)
     }
 
     fn said(&self, reason: &str) -> Said {
@@ -92,7 +92,7 @@ fn reason(text: &str) -> Result<Option<&str>, Failure> {
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Takes a case, or gives it back (`to` nobody). Who is second is told who has it, and may take it over by their name.
+/// Takes a case; who is second is told who has it, and may take it over from them by name.
 pub async fn claim(
     State(console): Here,
     Extension(visitor): Who,
@@ -101,9 +101,6 @@ pub async fn claim(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let deed = Deed::of(console, visitor, &id, &headers)?;
-    if sent.to == "nobody" {
-        return give_back(&deed).await;
-    }
     let from = Some(sent.instead_of.clone()).filter(|name| !name.is_empty());
     let what = match &from {
         Some(name) => format!("claim {} instead of {name}", deed.alert),
@@ -125,7 +122,13 @@ pub async fn claim(
 }
 
 /// Gives a case back.
-async fn give_back(deed: &Deed) -> Result<Response, Refusal> {
+pub async fn give_back(
+    State(console): Here,
+    Extension(visitor): Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let deed = Deed::of(console, visitor, &id, &headers)?;
     let what = format!("give back {}", deed.alert);
     deed.noted(what, Said::default()).await?;
     let (alert, who) = (deed.alert.to_string(), deed.visitor.name.clone());
@@ -187,8 +190,8 @@ pub async fn release(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let deed = Deed::of(console, visitor, &sent.alert, &headers)?;
-    let hold = EffectId::parse(&id).ok_or(Refusal::NotFound)?;
+    let deed = Deed::of(console, visitor, &id, &headers)?;
+    let hold = EffectId::parse(&sent.hold).ok_or(Refusal::NotFound)?;
     let reason = match reason(&sent.reason) {
         Ok(Some(reason)) => reason,
         Ok(None) => return Ok(deed.done("no-reason")),

@@ -70,7 +70,7 @@ pub const ROUTES: &[Route] = &[
         by_itself: true,
         ..page("/console/queue/rows")
     },
-    page("/console/case/{id}"),
+    page("/console/cases/{id}"),
     page("/console/overview"),
     page("/console/rules"),
     page("/console/health"),
@@ -98,10 +98,11 @@ pub const ROUTES: &[Route] = &[
         needs: Needs::Session,
         ..deed("/console/log-out")
     },
-    deed("/console/case/{id}/claim"),
-    deed("/console/case/{id}/note"),
-    deed("/console/hold/{id}/release"),
-    deed("/console/case/{id}/disposition"),
+    deed("/console/cases/{id}/claim"),
+    deed("/console/cases/{id}/give-back"),
+    deed("/console/cases/{id}/note"),
+    deed("/console/cases/{id}/release"),
+    deed("/console/cases/{id}/disposition"),
 ];
 
 /// Whether somebody in that role may have what needs this: the scopes of the API's own call of the same kind.

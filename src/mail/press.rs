@@ -248,7 +248,7 @@ impl Press {
             rules => texts("rules", "id"),
             holds,
             is_held => in_force,
-            link => self.link.as_ref().map(|link| format!("{link}/console/case/{}", story.id)),
+            link => self.link.as_ref().map(|link| format!("{link}/console/cases/{}", story.id)),
         }
     }
 

@@ -62,7 +62,7 @@ fn told(case: &Case<'_>, notify: &Notify) -> Value {
         "why": case.why,
         "alert": read(&case.story.line),
         "holds": case.story.holds.iter().map(read).collect::<Vec<_>>(),
-        "link": link.map(|link| format!("{link}/console/case/{}", case.story.id)),
+        "link": link.map(|link| format!("{link}/console/cases/{}", case.story.id)),
     })
 }
 

@@ -34,7 +34,7 @@ fn a_disposition_is_an_event_of_the_log_ends_the_episode_and_releases_its_holds(
     let world = World::new();
     let (id, hold) = held(&world);
     let mut anna = world.visit("anna");
-    let case = format!("/console/case/{id}");
+    let case = format!("/console/cases/{id}");
     assert_eq!(anna.get(&case).status, 200);
     let path = format!("{case}/disposition");
     let fields = [
@@ -92,10 +92,10 @@ fn a_hold_is_released_with_a_reason_by_way_of_the_log_and_only_from_its_own_case
     let world = World::new();
     let (id, hold) = held(&world);
     let mut anna = world.visit("anna");
-    let case = format!("/console/case/{id}");
+    let case = format!("/console/cases/{id}");
     let release = |anna: &mut Browser, id: &str, hold: &str, reason: &str| {
-        let path = format!("/console/hold/{hold}/release");
-        anna.submit(&path, &[("alert", id), ("reason", reason)])
+        let path = format!("/console/cases/{id}/release");
+        anna.submit(&path, &[("hold", hold), ("reason", reason)])
     };
     let answer = release(&mut anna, &id, &hold, "");
     assert_eq!(answer.leads_to(), format!("{case}?said=no-reason"));
@@ -138,7 +138,7 @@ fn a_hold_is_released_with_a_reason_by_way_of_the_log_and_only_from_its_own_case
 fn of_two_who_claim_a_case_one_has_it_and_the_other_is_told_who() {
     let world = World::new();
     let id = world.episodes().remove(0);
-    let case = format!("/console/case/{id}");
+    let case = format!("/console/cases/{id}");
     let path = format!("{case}/claim");
     let claimants: Vec<(&str, Browser)> = ["anna", "bo"]
         .map(|name| (name, world.visit(name)))
@@ -182,7 +182,7 @@ fn of_two_who_claim_a_case_one_has_it_and_the_other_is_told_who() {
         page.text
     );
     // Giving back is for the holder alone; taking over names from whom.
-    let answer = browser.submit(&path, &[("to", "nobody")]);
+    let answer = browser.submit(&format!("{case}/give-back"), &[]);
     assert_eq!(answer.leads_to(), format!("{case}?said=taken"));
     let answer = browser.submit(&path, &[("instead_of", "nobody")]);
     assert_eq!(answer.leads_to(), format!("{case}?said=taken"));
@@ -192,7 +192,7 @@ fn of_two_who_claim_a_case_one_has_it_and_the_other_is_told_who() {
         world.store(|tx| notes::claim_of(tx, &id)).unwrap().person,
         second
     );
-    let answer = browser.submit(&path, &[("to", "nobody")]);
+    let answer = browser.submit(&format!("{case}/give-back"), &[]);
     assert_eq!(answer.leads_to(), format!("{case}?said=given-back"));
     assert!(world.store(|tx| notes::claim_of(tx, &id)).is_none());
     assert!(

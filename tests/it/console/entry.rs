@@ -33,7 +33,7 @@ fn who_is_not_logged_in_sees_the_log_in_page_and_nothing_else() {
         }
         assert!(!answer.text.contains("p-case-144-2018"), "{path}");
     }
-    let case = format!("/console/case/{id}");
+    let case = format!("/console/cases/{id}");
     let back = nobody.get(&case).leads_to().to_owned();
     // After the log-in the case is shown that was asked for.
     let page = nobody.get(&back);
@@ -182,12 +182,12 @@ fn who_is_disabled_or_given_another_role_is_out_at_once() {
 fn every_answer_forbids_what_a_page_of_ours_never_needs() {
     let world = World::new();
     let mut anna = world.visit("anna");
-    let case = format!("/console/case/{}", world.episodes()[0]);
+    let case = format!("/console/cases/{}", world.episodes()[0]);
     let mut nobody = world.browser();
     let answers = [
         anna.get("/console/queue"),
         anna.get(&case),
-        anna.get("/console/case/none"),
+        anna.get("/console/cases/none"),
         anna.get("/console/assets/console.js"),
         anna.get("/console/assets/none"),
         anna.post("/console/look", &[]),
@@ -231,7 +231,7 @@ fn every_answer_forbids_what_a_page_of_ours_never_needs() {
 fn who_follows_a_link_from_elsewhere_is_not_asked_to_log_in_again() {
     let world = World::new();
     let mut anna = world.visit("anna");
-    let case = format!("/console/case/{}", world.episodes()[0]);
+    let case = format!("/console/cases/{}", world.episodes()[0]);
     // A strict cookie stays behind when another site sends the browser here.
     let mut sent = world.browser().saying(&[("sec-fetch-site", "cross-site")]);
     let answer = sent.get(&case);

@@ -6,7 +6,7 @@ use varsel::store::notes;
 
 /// What everybody could do to a case, as forms.
 fn deeds(id: &str) -> [(String, Vec<(&'static str, &'static str)>); 4] {
-    let path = |deed: &str| format!("/console/case/{id}/{deed}");
+    let path = |deed: &str| format!("/console/cases/{id}/{deed}");
     [
         (path("claim"), vec![]),
         (path("note"), vec![("text", "called the customer")]),
@@ -14,7 +14,7 @@ fn deeds(id: &str) -> [(String, Vec<(&'static str, &'static str)>); 4] {
             path("disposition"),
             vec![("verdict", "good"), ("reason", "it was her")],
         ),
-        (path("claim"), vec![("to", "nobody")]),
+        (path("give-back"), vec![]),
     ]
 }
 
@@ -91,7 +91,7 @@ fn a_form_that_another_site_sent_changes_nothing_even_with_the_right_token() {
     let answer = older.post(path, &[("csrf", &csrf)]);
     assert_eq!(
         answer.leads_to(),
-        format!("/console/case/{id}?said=claimed")
+        format!("/console/cases/{id}?said=claimed")
     );
 }
 
@@ -121,7 +121,7 @@ fn a_role_sees_every_page_and_does_what_it_may_and_nothing_else() {
         for (path, fields) in deeds(&id) {
             let answer = visitor.submit(&path, &fields);
             assert!(
-                answer.leads_to().starts_with("/console/case/"),
+                answer.leads_to().starts_with("/console/cases/"),
                 "{name} {path}"
             );
         }
@@ -135,15 +135,15 @@ fn forms_that_are_too_large_or_no_forms_are_refused() {
     let id = world.episodes().remove(0);
     let mut anna = world.visit("anna");
     let long = "x".repeat(20_000);
-    let path = format!("/console/case/{id}/note");
+    let path = format!("/console/cases/{id}/note");
     assert_eq!(anna.submit(&path, &[("text", &long)]).status, 400);
     let fits = "x".repeat(4_001);
     let answer = anna.submit(&path, &[("text", &fits)]);
     assert!(answer.leads_to().ends_with("?said=too-long"));
-    let unknown = format!("/console/case/{:032x}/claim", 7);
+    let unknown = format!("/console/cases/{:032x}/claim", 7);
     assert_eq!(anna.submit(&unknown, &[]).status, 404);
     for strange in ["..%2f..", "x", "%00"] {
-        let path = format!("/console/case/{strange}/claim");
+        let path = format!("/console/cases/{strange}/claim");
         assert_eq!(anna.submit(&path, &[]).status, 404, "{strange}");
     }
     assert!(is_untouched(&world, &id));

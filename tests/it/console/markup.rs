@@ -25,7 +25,7 @@ fn markup_in_merchants_names_notes_and_reasons_is_shown_as_text() {
         .collect();
     let world = World::with(&lines);
     let id = world.episodes().remove(0);
-    let case = format!("/console/case/{id}");
+    let case = format!("/console/cases/{id}");
     let mut anna = world.visit("anna");
     let written = anna.submit(&format!("{case}/note"), &[("text", MARKUP)]);
     assert_eq!(written.leads_to(), format!("{case}?said=noted"));
@@ -51,7 +51,7 @@ fn markup_in_merchants_names_notes_and_reasons_is_shown_as_text() {
     let mut asked = anna.clone();
     let strange = "/console/queue?q=%3Cscript%3Ealert(1)%3C%2Fscript%3E&severity=%22%3E%3Cimg+src%3Dx%3E&after=%27";
     assert!(is_harmless(&asked.get(strange).text));
-    let strange = "/console/case/%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+    let strange = "/console/cases/%3Cscript%3Ealert(1)%3C%2Fscript%3E";
     let answer = asked.get(strange);
     assert_eq!(answer.status, 404);
     assert!(is_harmless(&answer.text), "{}", answer.text);
@@ -63,7 +63,7 @@ fn markup_in_merchants_names_notes_and_reasons_is_shown_as_text() {
 fn no_page_has_a_script_or_style_of_its_own_in_it() {
     let world = World::new();
     let mut anna = world.visit("anna");
-    let case = format!("/console/case/{}", world.episodes()[0]);
+    let case = format!("/console/cases/{}", world.episodes()[0]);
     let mut nobody = world.browser();
     let pages = [
         anna.get("/console/queue"),
@@ -99,7 +99,7 @@ fn no_page_has_a_script_or_style_of_its_own_in_it() {
 fn no_pan_a_note_or_reason_with_a_card_number_is_refused() {
     let world = World::new();
     let id = world.episodes().remove(0);
-    let case = format!("/console/case/{id}");
+    let case = format!("/console/cases/{id}");
     let number = ["4111", "1111", "1111", "1111"].join(" ");
     let text = format!("she read {number} to me");
     let mut anna = world.visit("anna");

@@ -137,7 +137,7 @@ fn a_call_is_signed_and_tells_all_that_there_is() {
     assert_eq!(body["data"]["holds"][0]["state"], "requested");
     let link = body["data"]["link"].as_str().unwrap();
     assert!(
-        link.starts_with("https://varsel.bank.example/console/case/"),
+        link.starts_with("https://varsel.bank.example/console/cases/"),
         "{link}"
     );
 }

@@ -28,7 +28,7 @@ fn one_alert_is_one_mail_that_says_what_why_what_was_done_and_what_to_do() {
         "Tried to transfer <more> than there is",
         "Tried to transfer &lt;more&gt; than there is",
         "Payments must be confirmed anew (step-up), all cards; requested",
-        "https://varsel.bank.example/console/case/00000000000000000000000000000001",
+        "https://varsel.bank.example/console/cases/00000000000000000000000000000001",
         "release the hold",
     ] {
         // Long lines are broken by `=`.
