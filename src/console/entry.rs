@@ -83,7 +83,7 @@ fn to_log_in(headers: &HeaderMap, uri: &Uri) -> Response {
         return Html(ONCE_MORE).into_response();
     }
     let path = uri.path();
-    if path == "/console" || path == "/console/queue" {
+    if matches!(path, "/console" | "/console/" | "/console/queue") {
         return see("/console/log-in", "");
     }
     see(&format!("/console/log-in?back={path}"), "")

@@ -9,6 +9,8 @@
 
 #[path = "../bench/ask.rs"]
 mod ask;
+#[path = "../bench/console.rs"]
+mod console;
 #[path = "../bench/engine.rs"]
 mod engine;
 #[path = "../bench/lines.rs"]
@@ -151,4 +153,22 @@ fn the_ask_benchmark_gets_an_answer_to_every_question() {
         assert!(measured.service.min() <= measured.response.max());
         assert!(ask::table(&[measured]).rows.len() == 2);
     }
+}
+
+#[test]
+fn the_console_benchmark_opens_every_page_as_often_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let measured = console::run(&console::Size {
+        alerts: 300,
+        rounds: 6,
+        place: varsel::config::Store::File(folder.path().join("varsel.db")),
+    })
+    .unwrap();
+    assert_eq!(measured.pages.len(), 10);
+    assert!(measured.pages.iter().all(|(_, times)| times.len() == 6));
+    assert!(
+        console::table(&measured, "SQLite")
+            .to_string()
+            .contains("300 alerts")
+    );
 }
