@@ -20,7 +20,7 @@ use varsel::console::words::Lang;
 use varsel::console::{case, overview, queue};
 use varsel::domain::codes::Severity;
 use varsel::domain::time::rfc3339;
-use varsel::store::alerts::{self, Alert};
+use varsel::store::alerts::{self, Alert, Shelf};
 use varsel::store::cases::{self, Case, Happening};
 use varsel::store::{Store, StoreError, Tx};
 
@@ -101,7 +101,7 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         "trigger": "e-7", "rules": [{"id": "over-balance", "version": 1}],
         "reasons": [{"code": "over-balance", "text": "Two money transfers were declined for lack of funds within a day"}],
     });
-    alerts::keep(tx, &alert, &line.to_string(), at_ms)?;
+    alerts::keep(tx, Shelf::Store, &alert, &line.to_string(), at_ms)?;
     let minor = signed(chance / 7 % 5_000_000);
     let case = Case {
         alert: alert.id.clone(),
@@ -259,6 +259,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             Place::Postgres {
                 url,
                 password: None,
+                tls: false,
+                ca_file: None,
             },
         ),
         None => (
