@@ -66,7 +66,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             certificate: None,
             sasl: None,
         },
-        topics: own_topics(),
+        topics: default_topics(),
         run: Run {
             roles: BTreeSet::from([Role::Intake, Role::Score, Role::Api]),
             instance: host_name(),
@@ -111,7 +111,8 @@ pub fn default_for(bootstrap: &str) -> Config {
     }
 }
 
-fn own_topics() -> Topics {
+/// What topics are called unless it is said otherwise.
+fn default_topics() -> Topics {
     Topics {
         sources: [
             "authorizations",

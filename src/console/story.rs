@@ -78,7 +78,7 @@ impl Hold {
     }
 
     /// From when, in milliseconds.
-    pub fn from_ms(&self) -> i64 {
+    pub fn begins_ms(&self) -> i64 {
         ms(&self.from)
     }
 }
@@ -547,7 +547,7 @@ impl<'s> Story<'s> {
             .largest()
             .map_or_else(|| "DKK".to_owned(), |(_, currency)| currency);
         let bars = holds.iter().map(|hold| Bar {
-            from_ms: hold.from_ms(),
+            from_ms: hold.begins_ms(),
             until_ms: hold.until_ms(),
             title: format!(
                 "{} · {} – {} · {}",
@@ -556,7 +556,7 @@ impl<'s> Story<'s> {
                 } else {
                     words.hold_step_up
                 },
-                self.look.time(hold.from_ms()),
+                self.look.time(hold.begins_ms()),
                 self.look.time(hold.until_ms()),
                 self.look.plain(&hold.state)
             ),

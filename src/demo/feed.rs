@@ -23,6 +23,8 @@ pub const CARDHOLDERS: u32 = 1_000;
 const DAYS: u32 = 5;
 /// The first of them.
 const START: (i32, u32, u32) = (2018, 3, 2);
+/// Where the story ends and the stream goes on slowly: the midnight after the loss.
+const END_MS: i64 = 1_520_380_800_000;
 /// The feed is at most so many events ahead of the scoring.
 const AHEAD: u64 = 2_000;
 /// How long an event may take to be scored.
@@ -89,6 +91,9 @@ impl Feed {
 
     /// The next event by `at`; nothing when both have ended.
     pub fn next(&mut self) -> Option<Next> {
+        // What began in these days is told to its end, weeks later: it would take the clock along, and every case with it.
+        let is_out = |s: &Simulated| s.at_ms >= END_MS || s.topic == Topic::Dispositions;
+        while self.people.next_if(is_out).is_some() {}
         let first = self.case.front().map(|(_, at_ms)| *at_ms);
         let other = self.people.peek().map(|simulated| simulated.at_ms);
         match (first, other) {
@@ -173,7 +178,9 @@ impl Feed {
         stop: &AtomicBool,
         timeline: &mut super::timeline::Timeline,
     ) -> Result<(), DemoError> {
-        for simulated in people(365, 2).skip_while(|s| s.at_ms < 1_520_640_000_000) {
+        let later = people(365, 2).skip_while(|simulated| simulated.at_ms < END_MS);
+        // Verdicts are the analyst's here.
+        for simulated in later.filter(|simulated| simulated.topic != Topic::Dispositions) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }

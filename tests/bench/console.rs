@@ -81,7 +81,7 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     let chance = mixed(number);
     let severity = Severity::ALL[usize::try_from(chance % 4).unwrap_or(0)];
     let at_ms = START_MS + signed(number) * 60_000;
-    let is_open = chance % 10 == 0;
+    let is_open = chance.is_multiple_of(10);
     let cardholder = format!("p-{}", chance % 400_000);
     let events: Vec<String> = (0..8).map(|n| format!("e-{number}-{n}")).collect();
     let alert = Alert {
@@ -119,7 +119,7 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         base_minor: Some(minor),
     };
     cases::keep(tx, &case)?;
-    if number % 100 == 0 {
+    if number.is_multiple_of(100) {
         for (event, n) in events.iter().zip(0..) {
             let line = serde_json::json!({
                 "type": "authorization", "id": event, "at": rfc3339(at_ms - n * 60_000), "cardholder": cardholder,
@@ -182,7 +182,7 @@ pub fn run(size: &Size) -> Result<Measured, Box<dyn Error>> {
     // Half of the analysts' claims are ours.
     store.commit(|tx| {
         for number in (0..size.alerts)
-            .filter(|number| mixed(*number) % 10 == 0)
+            .filter(|number| mixed(*number).is_multiple_of(10))
             .take(200)
         {
             let who = if number % 2 == 0 { "anna" } else { "bo" };
@@ -248,7 +248,8 @@ pub fn table(measured: &Measured, what: &str) -> Table {
     table
 }
 
-#[allow(dead_code, reason = "the tests run it in another way")]
+#[allow(dead_code, reason = "the tests include this file as a module")]
+#[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 fn main() -> Result<(), Box<dyn Error>> {
     let alerts = machine::option("--alerts").unwrap_or(1_000_000);
     let folder = std::env::temp_dir().join(format!("varsel-bench-console-{}", std::process::id()));
@@ -281,9 +282,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         "filled and measured in {} s",
         watch.elapsed().as_secs()
     ));
-    #[allow(clippy::print_stdout, reason = "a benchmark's result")]
-    {
-        println!("{table}");
-    }
+    println!("{table}");
     Ok(())
 }

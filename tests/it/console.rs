@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
 use varsel::clock::{self, Stopwatch};
-use varsel::config::{Console, Role, Store as Place};
+use varsel::config::{Config, Console, Role, Store as Place};
 use varsel::console::people::hash;
 use varsel::store::people::{self, Person};
 use varsel::store::{Store, StoreError, Tx, views};
@@ -61,19 +61,19 @@ impl World {
     }
 
     fn with(lines: &[String]) -> Self {
-        Self::at("127.0.0.1:0", lines)
+        Self::changed(lines, |_| {})
     }
 
-    fn at(listen: &str, lines: &[String]) -> Self {
+    fn changed(lines: &[String], change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let place = place_in(&dir);
         let mut bank = Bank::new();
         bank.change(|config| {
             config.run.roles.insert(Role::Notify);
             config.store = place.clone();
-            config.http.listen = listen.parse().unwrap();
             config.api.audit = Some(dir.path().join("audit.jsonl"));
             config.console = Some(Console::default());
+            change(config);
         });
         let mut store = Store::open(&place).unwrap();
         for (name, role) in [
