@@ -325,7 +325,7 @@ pub fn router(console: &Arc<Console>) -> Router {
 /// What is shown or done; nothing for what the table does not have.
 fn page_of(route: &Route) -> Option<MethodRouter<Arc<Console>>> {
     Some(match (route.method, route.path) {
-        ("GET", "/console") => get(async || see("/console/queue", "")),
+        ("GET", "/console" | "/console/") => get(async || see("/console/queue", "")),
         ("GET", "/console/queue") => get(queue),
         ("GET", "/console/queue/rows") => get(rows),
         ("GET", "/console/cases/{id}") => get(case),

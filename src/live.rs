@@ -90,11 +90,7 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     let ledger = Arc::new(Ledger::new(parts.geo.clone()));
     let served = Ports::serve(&parts, &seats, &ledger, &sender)?;
     served.told(signals);
-    let there = client::partitions(&config)?;
-    let needed = topics::wanted(&config);
-    let names: Vec<&str> = needed.iter().map(|topic| topic.name.as_str()).collect();
-    client::require(&config, &there, &names)?;
-    let partitions = topics::check_partitions(&config, &there)?;
+    let partitions = partitions(&config)?;
     let record = book::write(&parts.loaded);
     let prepared = Arc::new(Prepared::new(parts.loaded.book));
     parts.metrics.ruleset(&prepared.version);
@@ -148,6 +144,15 @@ pub fn run(parts: Parts, signals: &Signals) -> Result<(), StreamError> {
     sender.flush(FLUSH);
     served.stop();
     result.and_then(|()| ends.try_iter().collect())
+}
+
+/// The partitions of the log, where every topic is there that we need.
+fn partitions(config: &Config) -> Result<usize, StreamError> {
+    let there = client::partitions(config)?;
+    let needed = topics::wanted(config);
+    let names: Vec<&str> = needed.iter().map(|topic| topic.name.as_str()).collect();
+    client::require(config, &there, &names)?;
+    topics::check_partitions(config, &there)
 }
 
 /// TLS of our ports, where it is configured.

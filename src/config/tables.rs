@@ -66,27 +66,7 @@ pub fn default_for(bootstrap: &str) -> Config {
             certificate: None,
             sasl: None,
         },
-        topics: Topics {
-            sources: [
-                "authorizations",
-                "threeds",
-                "eid",
-                "cardholders",
-                "dispositions",
-            ]
-            .map(|name| format!("bank.{name}"))
-            .into(),
-            log: "varsel.log".to_owned(),
-            decisions: "varsel.decisions".to_owned(),
-            alerts: "varsel.alerts".to_owned(),
-            holds: "varsel.holds".to_owned(),
-            dead_letters: "varsel.dead-letters".to_owned(),
-            bindings: "varsel.bindings".to_owned(),
-            owners: "varsel.owners".to_owned(),
-            partitions: 12,
-            replication: 1,
-            retention: Duration::from_secs(14 * DAY),
-        },
+        topics: default_topics(),
         run: Run {
             roles: BTreeSet::from([Role::Intake, Role::Score, Role::Api]),
             instance: host_name(),
@@ -128,6 +108,31 @@ pub fn default_for(bootstrap: &str) -> Config {
             level: Level::Info,
             format: Format::Json,
         },
+    }
+}
+
+/// What topics are called unless it is said otherwise.
+fn default_topics() -> Topics {
+    Topics {
+        sources: [
+            "authorizations",
+            "threeds",
+            "eid",
+            "cardholders",
+            "dispositions",
+        ]
+        .map(|name| format!("bank.{name}"))
+        .into(),
+        log: "varsel.log".to_owned(),
+        decisions: "varsel.decisions".to_owned(),
+        alerts: "varsel.alerts".to_owned(),
+        holds: "varsel.holds".to_owned(),
+        dead_letters: "varsel.dead-letters".to_owned(),
+        bindings: "varsel.bindings".to_owned(),
+        owners: "varsel.owners".to_owned(),
+        partitions: 12,
+        replication: 1,
+        retention: Duration::from_secs(14 * DAY),
     }
 }
 

@@ -111,7 +111,7 @@ pub fn page(
     });
     let sentence = story.sentence(&case.pattern);
     let mut holds: Vec<Hold> = read(&kept.holds);
-    holds.sort_by_key(|hold| (!hold.stands(), hold.from_ms()));
+    holds.sort_by_key(|hold| (!hold.stands(), hold.begins_ms()));
     let scene = story.scene(
         warnings(look, &case, &others, (from_ms, to_ms)),
         &holds,
@@ -200,6 +200,78 @@ fn grounds(raised: &Raised, sheet: &Sheet) -> Vec<Ground> {
     raised.reasons.iter().map(ground).collect()
 }
 
+/// The largest amount of the case beside what is usual.
+fn beside_amount(look: &Look, habits: Option<&Habits>, (minor, currency): (i64, String)) -> Beside {
+    let words = look.words();
+    let unknown = || words.unknown.to_owned();
+    let quartiles = habits.and_then(|habits| habits.quartiles);
+    let usual = quartiles.map_or_else(unknown, |[low, median, high]| {
+        let payments = habits.map_or(0, |habits| i64::from(habits.payments));
+        words
+            .usual_amounts
+            .replace("{low}", &look.round_amount(low, &currency))
+            .replace("{high}", &look.round_amount(high, &currency))
+            .replace("{median}", &look.round_amount(median, &currency))
+            .replace("{count}", &look.number(payments))
+    });
+    let times = quartiles.map(|[_, median, _]| minor / median.max(1));
+    let times = times
+        .filter(|times| *times > 1)
+        .map(|times| words.times_usual.replace("{}", &look.number(times)));
+    Beside {
+        what: words.largest_amount,
+        here: [Some(look.amount(minor, &currency)), times]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" · "),
+        usual,
+        is_odd: habits
+            .and_then(|habits| habits.tail)
+            .is_some_and(|tail| tail >= 200),
+    }
+}
+
+/// The countries of the case's eID steps beside those that are known.
+fn beside_eid(look: &Look, story: &Story<'_>, habits: Option<&Habits>) -> Option<Beside> {
+    let words = look.words();
+    let unknown = || words.unknown.to_owned();
+    let name = |letters: &String| countries::named(look.lang, letters);
+    let eid: Vec<String> = story.eid_countries().iter().map(name).collect();
+    if eid.is_empty() {
+        return None;
+    }
+    let known = habits.map(|habits| {
+        habits
+            .home
+            .iter()
+            .chain(&habits.eid_from)
+            .chain(&habits.paid_in)
+            .cloned()
+            .collect::<Vec<String>>()
+    });
+    let is_odd = known.as_ref().is_some_and(|known| {
+        story
+            .eid_countries()
+            .iter()
+            .any(|country| !known.contains(country))
+    });
+    let mut usual = known.unwrap_or_default();
+    usual.sort_unstable();
+    usual.dedup();
+    let usual: Vec<String> = usual.iter().map(name).collect();
+    Some(Beside {
+        what: words.eid_from,
+        here: eid.join(", "),
+        usual: if usual.is_empty() {
+            unknown()
+        } else {
+            usual.join(", ")
+        },
+        is_odd,
+    })
+}
+
 /// What the case shows beside the cardholder's own habit.
 fn beside(
     look: &Look,
@@ -209,35 +281,9 @@ fn beside(
     largest: Option<(i64, String)>,
 ) -> Vec<Beside> {
     let words = look.words();
-    let unknown = || words.unknown.to_owned();
     let mut rows = Vec::new();
-    if let Some((minor, currency)) = largest {
-        let quartiles = habits.and_then(|habits| habits.quartiles);
-        let usual = quartiles.map_or_else(unknown, |[low, median, high]| {
-            let payments = habits.map_or(0, |habits| i64::from(habits.payments));
-            words
-                .usual_amounts
-                .replace("{low}", &look.round_amount(low, &currency))
-                .replace("{high}", &look.round_amount(high, &currency))
-                .replace("{median}", &look.round_amount(median, &currency))
-                .replace("{count}", &look.number(payments))
-        });
-        let times = quartiles.map(|[_, median, _]| minor / median.max(1));
-        let times = times
-            .filter(|times| *times > 1)
-            .map(|times| words.times_usual.replace("{}", &look.number(times)));
-        rows.push(Beside {
-            what: words.largest_amount,
-            here: [Some(look.amount(minor, &currency)), times]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" · "),
-            usual,
-            is_odd: habits
-                .and_then(|habits| habits.tail)
-                .is_some_and(|tail| tail >= 200),
-        });
+    if let Some(largest) = largest {
+        rows.push(beside_amount(look, habits, largest));
     }
     let declined: Vec<i64> = events
         .iter()
@@ -261,38 +307,6 @@ fn beside(
             is_odd: count > 1,
         });
     }
-    let name = |letters: &String| countries::named(look.lang, letters);
-    let eid: Vec<String> = story.eid_countries().iter().map(name).collect();
-    if !eid.is_empty() {
-        let known = habits.map(|habits| {
-            habits
-                .home
-                .iter()
-                .chain(&habits.eid_from)
-                .chain(&habits.paid_in)
-                .cloned()
-                .collect::<Vec<String>>()
-        });
-        let is_odd = known.as_ref().is_some_and(|known| {
-            story
-                .eid_countries()
-                .iter()
-                .any(|country| !known.contains(country))
-        });
-        let mut usual = known.unwrap_or_default();
-        usual.sort_unstable();
-        usual.dedup();
-        let usual: Vec<String> = usual.iter().map(name).collect();
-        rows.push(Beside {
-            what: words.eid_from,
-            here: eid.join(", "),
-            usual: if usual.is_empty() {
-                unknown()
-            } else {
-                usual.join(", ")
-            },
-            is_odd,
-        });
-    }
+    rows.extend(beside_eid(look, story, habits));
     rows
 }

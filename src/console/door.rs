@@ -65,6 +65,7 @@ const fn deed(path: &'static str) -> Route {
 /// Every page and deed.
 pub const ROUTES: &[Route] = &[
     page("/console"),
+    page("/console/"),
     page("/console/queue"),
     Route {
         by_itself: true,

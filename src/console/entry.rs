@@ -65,13 +65,13 @@ async fn pass(
     };
     let mut response = answer.unwrap_or_else(Refusal::into_response);
     if let Some(refusal) = response.extensions_mut().remove::<Arc<Refusal>>() {
-        response = match &*refusal {
-            Refusal::LoggedOut if is_get && !route.by_itself => to_log_in(&headers, &uri),
-            refusal => {
-                let mut look = console.look(known.as_ref(), &headers, &uri);
-                look.said = None;
-                fault::answer(&look, refusal)
-            }
+        let is_visit = is_get && !route.by_itself;
+        response = if is_visit && matches!(*refusal, Refusal::LoggedOut) {
+            to_log_in(&headers, &uri)
+        } else {
+            let mut look = console.look(known.as_ref(), &headers, &uri);
+            look.said = None;
+            fault::answer(&look, &refusal)
         };
     }
     dressed(response)
@@ -83,7 +83,7 @@ fn to_log_in(headers: &HeaderMap, uri: &Uri) -> Response {
         return Html(ONCE_MORE).into_response();
     }
     let path = uri.path();
-    if path == "/console" || path == "/console/queue" {
+    if matches!(path, "/console" | "/console/" | "/console/queue") {
         return see("/console/log-in", "");
     }
     see(&format!("/console/log-in?back={path}"), "")

@@ -72,7 +72,7 @@ impl Hold {
     }
 
     /// From when, in milliseconds.
-    pub fn from_ms(&self) -> i64 {
+    pub fn begins_ms(&self) -> i64 {
         ms(&self.from)
     }
 }

@@ -32,7 +32,7 @@ const WAITING: usize = 256;
 /// Where news are told.
 #[derive(Debug)]
 pub struct Herald {
-    news: broadcast::Sender<News>,
+    news: broadcast::Sender<Option<News>>,
     listening: Arc<Mutex<BTreeMap<String, usize>>>,
     over: watch::Sender<bool>,
     stop: Arc<AtomicBool>,
@@ -111,7 +111,7 @@ impl Drop for Place {
 }
 
 /// Looks at the store while anybody listens.
-fn follow(place: &config::Store, news: &broadcast::Sender<News>, stop: &AtomicBool) {
+fn follow(place: &config::Store, news: &broadcast::Sender<Option<News>>, stop: &AtomicBool) {
     let mut store: Option<Store> = None;
     // Where in the order of changes we are; nothing while nobody listens.
     let mut told: Option<(i64, String)> = None;
@@ -121,13 +121,14 @@ fn follow(place: &config::Store, news: &broadcast::Sender<News>, stop: &AtomicBo
             told = None;
             continue;
         }
-        let looked = match &mut store {
-            Some(store) => look(store, &mut told, news),
-            None => Store::open(place).map(|opened| store = Some(opened)),
-        };
-        if let Err(error) = looked {
-            tracing::warn!(%error, "what is new cannot be told now");
-            store = None;
+        let opened = store.take().map_or_else(|| Store::open(place), Ok);
+        let looked = opened.and_then(|mut store| {
+            look(&mut store, &mut told, news)?;
+            Ok(store)
+        });
+        match looked {
+            Ok(opened) => store = Some(opened),
+            Err(error) => tracing::warn!(%error, "what is new cannot be told now"),
         }
     }
 }
@@ -135,17 +136,18 @@ fn follow(place: &config::Store, news: &broadcast::Sender<News>, stop: &AtomicBo
 fn look(
     store: &mut Store,
     told: &mut Option<(i64, String)>,
-    news: &broadcast::Sender<News>,
+    news: &broadcast::Sender<Option<News>>,
 ) -> Result<(), StoreError> {
     let Some((changed_ms, alert)) = told.clone() else {
-        // A page asks for what there is when its stream begins.
         *told = Some((store.look(views::newest_ms)?, String::new()));
+        // Who listens already may have missed what came before this place: pages ask for all there is.
+        let _ = news.send(None);
         return Ok(());
     };
     for new in store.look(|tx| views::since(tx, changed_ms, &alert))? {
         *told = Some((new.changed_ms, new.alert.clone()));
         // Whoever listened may have gone.
-        let _ = news.send(new);
+        let _ = news.send(Some(new));
     }
     Ok(())
 }
@@ -154,7 +156,7 @@ fn look(
 struct Listener {
     console: Arc<Console>,
     session: String,
-    news: broadcast::Receiver<News>,
+    news: broadcast::Receiver<Option<News>>,
     over: watch::Receiver<bool>,
     /// Beats at once, too: a stream begins with a look at its session.
     beat: Interval,
@@ -163,7 +165,7 @@ struct Listener {
     _place: Place,
 }
 
-/// A stream of news: `hello` at its beginning, `news` for each episode, `over` where the session has ended.
+/// A stream of news: `hello` at its beginning, `news` for each episode (without a name: for any number of them), `over` where the session has ended.
 ///
 /// # Errors
 /// Where there are too many.
@@ -203,9 +205,9 @@ impl Listener {
         tokio::select! {
             _ = self.over.changed() => None,
             new = self.news.recv() => match new {
-                Ok(new) => Some(told(&new)),
+                Ok(Some(new)) => Some(told(&new)),
                 // Some were missed: the page asks anew.
-                Err(RecvError::Lagged(_)) => Some(Event::default().event("news").data("{}")),
+                Ok(None) | Err(RecvError::Lagged(_)) => Some(Event::default().event("news").data("{}")),
                 Err(RecvError::Closed) => None,
             },
             _ = self.beat.tick() => {

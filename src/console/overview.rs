@@ -94,26 +94,13 @@ pub fn page(look: &Look, tx: &mut Tx<'_>) -> Result<String, ConsoleError> {
     let (lead, verdicts) = (since(What::Lead)?, since(What::Verdicts)?);
     let open = tallies::since(tx, What::Open, 0)?;
     let of = |tallies: &[Tally], key| chart::by_day(tallies, key, first, count);
-    let severities = Severity::ALL.iter().map(|severity| Part {
-        name: look.severity(*severity).to_owned(),
-        class: match severity {
-            Severity::Low => "c-low",
-            Severity::Medium => "c-medium",
-            Severity::High => "c-high",
-            Severity::Critical => "c-critical",
-        },
-        counts: of(&alerts, Some(severity.word())),
-    });
+    let severities = severities(look, |word| of(&alerts, Some(word)));
     let money = [
         (w.prevented, "c-good", of(&prevented, Some(CURRENCY))),
         (w.lost, "c-bad", of(&lost, Some(CURRENCY))),
     ];
-    let (sums, cases) = (of(&lead, Some("sum")), of(&lead, Some("cases")));
-    let leads: Vec<i64> = sums
-        .iter()
-        .zip(&cases)
-        .map(|(sum, cases)| sum / (*cases).max(1))
-        .collect();
+    let cases = of(&lead, Some("cases"));
+    let leads = means(&of(&lead, Some("sum")), &cases);
     let number = |count| look.number(count);
     let part = |(name, class, counts): (&str, &'static str, Vec<i64>)| Part {
         name: name.to_owned(),
@@ -151,13 +138,7 @@ pub fn page(look: &Look, tx: &mut Tx<'_>) -> Result<String, ConsoleError> {
         fraud: sum(&verdicts, "fraud"),
         good: sum(&verdicts, "good"),
         undetermined: sum(&verdicts, "undetermined"),
-        alerts_chart: chart::bars(
-            look,
-            w.alerts_by_day,
-            &severities.collect::<Vec<_>>(),
-            first,
-            &number,
-        ),
+        alerts_chart: chart::bars(look, w.alerts_by_day, &severities, first, &number),
         money_chart: chart::bars(look, w.money_by_day, &money.map(part), first, &|minor| {
             look.round_amount(minor, CURRENCY)
         }),
@@ -171,6 +152,27 @@ pub fn page(look: &Look, tx: &mut Tx<'_>) -> Result<String, ConsoleError> {
         days,
     };
     Ok(page.render()?)
+}
+
+/// The alerts of each severity, by day.
+fn severities(look: &Look, by_day: impl Fn(&'static str) -> Vec<i64>) -> Vec<Part> {
+    let part = |severity: &Severity| Part {
+        name: look.severity(*severity).to_owned(),
+        class: match severity {
+            Severity::Low => "c-low",
+            Severity::Medium => "c-medium",
+            Severity::High => "c-high",
+            Severity::Critical => "c-critical",
+        },
+        counts: by_day(severity.word()),
+    };
+    Severity::ALL.iter().map(part).collect()
+}
+
+/// The mean of each day.
+fn means(sums: &[i64], cases: &[i64]) -> Vec<i64> {
+    let mean = |(sum, cases): (&i64, &i64)| sum / (*cases).max(1);
+    sums.iter().zip(cases).map(mean).collect()
 }
 
 /// The numbers behind the pictures: alerts, prevented, lost, lead times.

@@ -465,7 +465,7 @@ impl<'s> Story<'s> {
             .largest()
             .map_or_else(|| "DKK".to_owned(), |(_, currency)| currency);
         let bars = holds.iter().map(|hold| Bar {
-            from_ms: hold.from_ms(),
+            from_ms: hold.begins_ms(),
             until_ms: hold.until_ms(),
             title: format!(
                 "{} · {} – {} · {}",
@@ -474,7 +474,7 @@ impl<'s> Story<'s> {
                 } else {
                     words.hold_step_up
                 },
-                self.look.time(hold.from_ms()),
+                self.look.time(hold.begins_ms()),
                 self.look.time(hold.until_ms()),
                 self.look.plain(&hold.state)
             ),

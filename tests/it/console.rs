@@ -8,16 +8,18 @@ mod forms;
 mod live;
 mod markup;
 mod stores;
+mod users;
 
 use crate::live::{Bank, Monitor, cases};
 use crate::notify::place_in;
 use browser::Browser;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
 use varsel::clock::{self, Stopwatch};
-use varsel::config::{Console, Role, Store as Place};
+use varsel::config::{Config, Console, Role, Store as Place};
 use varsel::console::people::hash;
 use varsel::store::people::{self, Person};
 use varsel::store::{Store, StoreError, Tx, views};
@@ -59,19 +61,19 @@ impl World {
     }
 
     fn with(lines: &[String]) -> Self {
-        Self::at("127.0.0.1:0", lines)
+        Self::changed(lines, |_| {})
     }
 
-    fn at(listen: &str, lines: &[String]) -> Self {
+    fn changed(lines: &[String], change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let place = place_in(&dir);
         let mut bank = Bank::new();
         bank.change(|config| {
             config.run.roles.insert(Role::Notify);
             config.store = place.clone();
-            config.http.listen = listen.parse().unwrap();
             config.api.audit = Some(dir.path().join("audit.jsonl"));
             config.console = Some(Console::default());
+            change(config);
         });
         let mut store = Store::open(&place).unwrap();
         for (name, role) in [
@@ -103,22 +105,18 @@ impl World {
     /// Waits until all that was fed is scored, and its alerts are in the store.
     fn settle(&self) {
         self.monitor.as_ref().unwrap().until(self.bank.sent());
-        let alerts = self.bank.lines(&self.bank.config.topics.alerts);
-        let told: std::collections::BTreeSet<String> = alerts
-            .iter()
-            .map(|line| varsel::store::alerts::Alert::read(line).unwrap().id)
-            .collect();
-        self.until(|store| {
-            self.look(store, varsel::store::alerts::count).0 >= i64::try_from(told.len()).unwrap()
-        });
-    }
-
-    fn look<T>(
-        &self,
-        store: &mut Store,
-        look: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
-    ) -> T {
-        store.look(look).unwrap()
+        let ids = |topic: &str| -> i64 {
+            let lines = self.bank.lines(topic);
+            let ids = lines.iter().map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                line["id"].as_str().unwrap().to_owned()
+            });
+            let ids: BTreeSet<String> = ids.collect();
+            i64::try_from(ids.len()).unwrap()
+        };
+        let topics = &self.bank.config.topics;
+        let told = (ids(&topics.alerts), ids(&topics.holds));
+        self.until(|store| store.look(varsel::store::alerts::count).unwrap() == told);
     }
 
     /// Waits until the store is as it should be.

@@ -228,6 +228,43 @@ fn every_answer_forbids_what_a_page_of_ours_never_needs() {
 }
 
 #[test]
+fn behind_tls_cookies_are_for_this_host_and_tls_alone_and_forms_must_come_from_there() {
+    let world = World::changed(&[], |config| {
+        let origin = "https://varsel.bank.example".to_owned();
+        config.console.as_mut().unwrap().origin = Some(origin);
+    });
+    let own = [("origin", "https://varsel.bank.example")];
+    let mut browser = world.browser().saying(&own);
+    let answer = browser.try_log_in("anna", PASSWORD);
+    assert_eq!(answer.leads_to(), "/console/queue");
+    for (_, cookie) in answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie")
+    {
+        let is_bound = cookie.starts_with("__Host-varsel") && cookie.contains("; Path=/; ");
+        assert!(is_bound && cookie.contains("; Secure"), "{cookie}");
+    }
+    assert!(is_in(&mut browser));
+    // A cookie under the plain name, as a neighbour of this host could set it, is none.
+    let mut plain = world.browser();
+    let token = browser.cookies["__Host-varsel"].clone();
+    plain.cookies.insert("varsel".to_owned(), token);
+    assert!(!is_in(&mut plain));
+    let csrf = browser.get("/console/queue").csrf();
+    let here = format!("http://{}", world.address);
+    let mut other = browser.saying(&[("origin", &here)]);
+    assert_eq!(
+        other.post("/console/log-out", &[("csrf", &csrf)]).status,
+        403
+    );
+    assert_eq!(
+        browser.post("/console/log-out", &[("csrf", &csrf)]).status,
+        303
+    );
+}
+
+#[test]
 fn who_follows_a_link_from_elsewhere_is_not_asked_to_log_in_again() {
     let world = World::new();
     let mut anna = world.visit("anna");

@@ -104,7 +104,7 @@ fn a_role_sees_every_page_and_does_what_it_may_and_nothing_else() {
         for route in ROUTES {
             let path = route.path.replace("{id}", &id);
             let is_page = route.needs == Needs::Session && route.method == "GET";
-            if is_page && !route.by_itself && path != "/console" {
+            if is_page && !route.by_itself && path.len() > "/console/".len() {
                 assert_eq!(visitor.get(&path).status, 200, "{name} {path}");
             }
             if route.needs == Needs::Decides {
