@@ -10,6 +10,7 @@ mod tls;
 
 pub mod alerts;
 pub mod cases;
+pub mod happening;
 pub mod lease;
 pub mod notes;
 pub mod offsets;

@@ -202,7 +202,9 @@ mod tests {
         route.digest = Duration::from_secs(3_600);
         let due = heard(&route, 3_600_000 * 7 + 5, Severity::Low, None);
         assert_eq!(due, Some((Why::New, 3_600_000 * 8)));
-        assert_eq!(flush(&route, 0, 1, i64::MAX / 2), Flush::Together);
+        assert_eq!(flush(&route, 0, 1, 0), Flush::Together);
+        let owed = ms(route.group_interval) * i64::from(route.burst);
+        assert!(matches!(flush(&route, 0, 1, owed), Flush::NotBefore(_)));
     }
 
     /// Messages when so many episodes come evenly over a minute, and are looked at ten times a second.
