@@ -13,6 +13,7 @@ use crate::decode::contains_card_number;
 use crate::domain::event::MAX_TEXT_BYTES;
 use crate::domain::ids::EffectId;
 use crate::notify::record;
+use crate::store::alerts::Shelf;
 use crate::store::notes::{self, Disposition, Note, Refused};
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -217,7 +218,7 @@ pub async fn release(
             let kept = deed
                 .console
                 .clerks
-                .commit(move |tx| record::hold(tx, &line));
+                .commit(move |tx| record::hold(tx, Shelf::Store, &line));
             kept.await?;
             Ok(deed.done("released"))
         }

@@ -1,4 +1,5 @@
 //! The page to log in with. What it takes to get in is decided at the door.
+//! It shows no more than that a log-in failed.
 
 use super::look::{ConsoleError, Look};
 use super::words::Words;

@@ -1,4 +1,5 @@
 //! The newest records of the log, by cardholder, in case an episode begins: a bounded number of bytes, whoever they are of.
+//! It forgets the oldest first, and reads nothing itself.
 
 use std::collections::{BTreeMap, VecDeque};
 

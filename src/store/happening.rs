@@ -1,4 +1,5 @@
 //! What is read of an event as the bank sent it, for showing: every field may be missing, and none is judged.
+//! What cannot be read is left out; where it is drawn is the console's business.
 
 use crate::domain::time::Moment;
 use serde::Deserialize;

@@ -128,7 +128,7 @@ impl World {
                 watch.elapsed() < PATIENCE,
                 "the store does not come to that"
             );
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 
@@ -186,6 +186,6 @@ fn address_of(monitor: &Monitor) -> SocketAddr {
             return *address;
         }
         assert!(watch.elapsed() < PATIENCE, "nothing is served");
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

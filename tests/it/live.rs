@@ -242,7 +242,7 @@ impl Monitor {
                 "{} of {count} records in {PATIENCE:?}",
                 self.metrics.events_done()
             );
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 

@@ -1,4 +1,5 @@
 //! Deeds, and what becomes of them: in the log, in the topics, in the store, in the audit log.
+//! Each goes over real HTTP to the running monitor.
 
 use super::*;
 use varsel::api::audit;

@@ -1,4 +1,5 @@
 //! Getting in, staying in, getting out: passwords, sessions, their ends.
+//! Each goes over real HTTP to the running monitor.
 
 use super::*;
 use varsel::console::door::{Needs, ROUTES};

@@ -1,4 +1,5 @@
 //! What others have written, merchants and colleagues, is text on every page and never markup.
+//! Each page is fetched over real HTTP.
 
 use super::*;
 

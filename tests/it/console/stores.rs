@@ -1,4 +1,5 @@
 //! People, sessions, claims, notes, dispositions and looks in the store, on both databases.
+//! On PostgreSQL where `tests/postgres/run` brings one.
 
 use super::*;
 use varsel::store::alerts::{self, Alert, Shelf};

@@ -78,7 +78,7 @@ impl Monitor {
                 return *address;
             }
             assert!(watch.elapsed() < PATIENCE, "nothing is served");
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 
@@ -87,7 +87,7 @@ impl Monitor {
         let watch = Stopwatch::start();
         while self.metrics.events_done() < count + self.metrics.steps_taken() {
             assert!(watch.elapsed() < PATIENCE, "{count} records");
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 }

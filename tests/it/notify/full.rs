@@ -33,7 +33,7 @@ fn until(process: &mut Process, wanted: impl Fn(&str) -> bool) -> String {
         }
         assert!(watch.elapsed() < PATIENCE, "{answer}");
         process.lives();
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
 
@@ -79,7 +79,7 @@ fn no_loss_a_store_whose_disk_is_full_is_told_and_goes_on_when_there_is_room() {
             break;
         }
         assert!(watch.elapsed() < PATIENCE, "{count} alerts, {standing:?}");
-        std::thread::yield_now();
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
     process.end();
     assert_eq!(told(&catcher), ALERTS, "each episode once");

@@ -60,7 +60,7 @@ impl Counter {
         let watch = Stopwatch::start();
         while !ledger.is_read() {
             assert!(watch.elapsed() < PATIENCE, "the topics are read");
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         Self {
             bank,
@@ -108,7 +108,7 @@ impl Counter {
         let watch = Stopwatch::start();
         while self.bank.sender.in_flight() > 0 {
             assert!(watch.elapsed() < PATIENCE, "the announcement is taken");
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 }
@@ -344,7 +344,7 @@ fn slow_store() -> (SocketAddr, Arc<AtomicBool>) {
                 let is_list =
                     head.starts_with(b"GET") && head.windows(9).any(|w| w == b"list-type");
                 while is_list && !told.load(Ordering::Relaxed) {
-                    std::thread::yield_now();
+                    std::thread::sleep(std::time::Duration::from_millis(5));
                 }
                 let list = "<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>";
                 let body = match head.first() {

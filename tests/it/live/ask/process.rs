@@ -76,7 +76,7 @@ impl Process {
             }
             assert!(self.child.try_wait().unwrap().is_none(), "it ended: {said}");
             assert!(watch.elapsed() < PATIENCE, "nothing is served: {said}");
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 
@@ -109,7 +109,7 @@ impl Drop for Process {
             && watch.elapsed() < Duration::from_secs(5)
             && matches!(self.child.try_wait(), Ok(None))
         {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
