@@ -14,6 +14,7 @@ pub mod entry;
 pub mod fault;
 mod habit;
 pub mod health;
+mod lines;
 pub mod login;
 pub mod look;
 pub mod news;

@@ -7,6 +7,7 @@
 
 pub mod chronicle;
 pub mod hook;
+mod memory;
 pub mod pace;
 pub mod plan;
 pub mod rebuild;

@@ -9,6 +9,7 @@ mod schema;
 
 pub mod alerts;
 pub mod cases;
+pub mod happening;
 pub mod lease;
 pub mod notes;
 pub mod offsets;

@@ -2,10 +2,11 @@
 
 use super::countries;
 use super::habit::{self, Habits};
+use super::lines::{Hold, Missing, Raised, Reason};
 use super::look::{ConsoleError, Look};
 use super::plot::{self, Mark, Shape};
 use super::rulesheet::Sheet;
-use super::story::{Hold, Line, Missing, Raised, Story};
+use super::story::{Line, Story};
 use super::words::Words;
 use crate::api::teller::Teller;
 use crate::store::Tx;
@@ -102,7 +103,7 @@ pub fn page(
     let (from_ms, to_ms) = Story::span(case.first_at_ms, case.at_ms);
     let events = cases::events(tx, &case.cardholder, from_ms, to_ms)?;
     let others = cases::others(tx, &case.cardholder, id)?;
-    let story = Story::of(look, &events, &raised, case.first_at_ms);
+    let story = Story::of(look, &events, &raised);
     let largest = story.largest();
     let habits = teller.and_then(|teller| {
         let minor = largest.as_ref().map(|(minor, _)| *minor);
@@ -185,7 +186,7 @@ fn warnings(
 }
 
 fn grounds(raised: &Raised, sheet: &Sheet) -> Vec<Ground> {
-    let ground = |reason: &super::story::Reason| {
+    let ground = |reason: &Reason| {
         let version = raised.rules.iter().find(|rule| rule.id == reason.code);
         Ground {
             text: reason.text.clone(),
@@ -284,24 +285,28 @@ fn beside(
     if let Some(largest) = largest {
         rows.push(beside_amount(look, habits, largest));
     }
-    let (mine, before): (Vec<&Kept>, Vec<&Kept>) = events
+    let declined: Vec<i64> = events
         .iter()
-        .partition(|event| event.at_ms >= story.first_at_ms());
-    let declined = |events: &[&Kept]| {
-        let declined = events.iter().filter(|event| {
+        .filter(|event| {
             let happening = event.happening.as_ref();
             happening.is_some_and(|happening| happening.is_payment() && !happening.is_approved())
+        })
+        .map(|event| event.at_ms)
+        .collect();
+    if let (Some(first), Some(last)) = (declined.first(), declined.last()) {
+        let count = i64::try_from(declined.len()).unwrap_or(i64::MAX);
+        let within = words.within.replace("{}", &look.span(last - first));
+        rows.push(Beside {
+            what: words.declined_payments,
+            here: if count > 1 {
+                format!("{} {within}", look.number(count))
+            } else {
+                look.number(count)
+            },
+            usual: words.none_before.to_owned(),
+            is_odd: count > 1,
         });
-        i64::try_from(declined.count()).unwrap_or(i64::MAX)
-    };
-    rows.push(Beside {
-        what: words.declined_payments,
-        here: look.number(declined(&mine)),
-        usual: words
-            .day_before
-            .replace("{}", &look.number(declined(&before))),
-        is_odd: declined(&mine) > 1,
-    });
+    }
     rows.extend(beside_eid(look, story, habits));
     rows
 }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::decode::contains_card_number;
 use crate::domain::event::MAX_TEXT_BYTES;
 use crate::domain::ids::EffectId;
+use crate::notify::record;
 use crate::store::notes::{self, Disposition, Note, Refused};
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -210,7 +211,16 @@ pub async fn release(
         .await?;
     let teller = &deed.console.teller;
     match teller.step(hold, "released", &said, deed.call.span).await {
-        Ok(_) => Ok(deed.done("released")),
+        Ok((row, _)) => {
+            // The page that follows shows it, whether the notifier has come so far or not.
+            let line = String::from_utf8_lossy(&row.line).into_owned();
+            let kept = deed
+                .console
+                .clerks
+                .commit(move |tx| record::hold(tx, &line));
+            kept.await?;
+            Ok(deed.done("released"))
+        }
         Err(failure) => Ok(deed.done(failure.code.word())),
     }
 }

@@ -327,7 +327,16 @@ impl Look {
 
     /// A name of the rule book as words: `over-balance-transfers`, `Over balance transfers`.
     pub fn plain(&self, name: &str) -> String {
-        let spaced = name.replace(['-', '_'], " ");
+        let word = |word: &str| match word {
+            "ssl" | "otp" | "pin" | "mcc" | "sms" | "ip" => word.to_uppercase(),
+            "eid" => "eID".to_owned(),
+            other => other.to_owned(),
+        };
+        let words: Vec<String> = name.split(['-', '_']).map(word).collect();
+        let spaced = words.join(" ");
+        if spaced.starts_with("eID") {
+            return spaced;
+        }
         let mut letters = spaced.chars();
         match letters.next() {
             Some(first) => first.to_uppercase().chain(letters).collect(),

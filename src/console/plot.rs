@@ -158,7 +158,7 @@ impl Axis {
             }
             stops.push((time, at));
         }
-        let room = RIGHT - LEFT - 40.0;
+        let room = RIGHT - LEFT - 84.0;
         let scale = if at > 0.0 { room / at } else { 0.0 };
         let shift = if at > 0.0 {
             LEFT + 20.0
@@ -291,7 +291,7 @@ fn label_room(label: &str) -> f64 {
     if letters == 0 {
         0.0
     } else {
-        4.0 + 7.0 * f64::from(letters)
+        10.0 + 9.0 * f64::from(letters)
     }
 }
 

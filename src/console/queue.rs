@@ -95,7 +95,6 @@ struct Page<'p> {
     w: &'static Words,
     here: &'static str,
     asked: &'p Asked,
-    open: Vec<(Severity, i64)>,
     patterns: Vec<String>,
     list: List<'p>,
 }
@@ -106,6 +105,8 @@ struct List<'p> {
     look: &'p Look,
     w: &'static Words,
     asked: &'p Asked,
+    /// Open cases by severity.
+    open: Vec<(Severity, i64)>,
     rows: Vec<Queued>,
     next: Option<String>,
     first: Option<String>,
@@ -113,6 +114,11 @@ struct List<'p> {
 
 impl<'p> List<'p> {
     fn read(look: &'p Look, tx: &mut Tx<'_>, asked: &'p Asked) -> Result<Self, StoreError> {
+        let counts = tallies::since(tx, What::Open, 0)?;
+        let of = |severity: Severity| {
+            let count = counts.iter().filter(|tally| tally.key == severity.word());
+            (severity, count.map(|tally| tally.count).sum())
+        };
         let mut rows = cases::queue(tx, &asked.wanted())?;
         let most = usize::try_from(cases::PAGE).unwrap_or(usize::MAX);
         let more = rows.len() > most;
@@ -125,6 +131,7 @@ impl<'p> List<'p> {
             look,
             w: look.words(),
             asked,
+            open: Severity::ALL.iter().rev().copied().map(of).collect(),
             rows,
             next,
             first: (!asked.after.is_empty()).then(|| asked.query(None)),
@@ -158,17 +165,11 @@ impl<'p> List<'p> {
 /// # Errors
 /// Where the store does not answer.
 pub fn page(look: &Look, tx: &mut Tx<'_>, asked: &Asked) -> Result<String, ConsoleError> {
-    let counts = tallies::since(tx, What::Open, 0)?;
-    let of = |severity: Severity| {
-        let count = counts.iter().filter(|tally| tally.key == severity.word());
-        (severity, count.map(|tally| tally.count).sum())
-    };
     let page = Page {
         look,
         w: look.words(),
         here: "queue",
         asked,
-        open: Severity::ALL.iter().rev().copied().map(of).collect(),
         patterns: cases::patterns(tx, asked.state == "closed")?,
         list: List::read(look, tx, asked)?,
     };

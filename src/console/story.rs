@@ -3,113 +3,13 @@
 //! It tells what the records say and draws no conclusion of its own.
 
 use super::countries;
+use super::lines::{Decision, Hold, Missing, Raised};
 use super::look::Look;
 use super::plot::{Bar, Lane, Mark, Scene, Shape};
-use crate::domain::time::{DAY_MS, HOUR_MS, Moment};
-use crate::store::cases::{Happening, Kept};
-use serde::Deserialize;
+use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::store::cases::Kept;
+use crate::store::happening::Happening;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What is read of an alert's line.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Raised {
-    /// Its newest event.
-    pub at: String,
-    /// The events that fed it.
-    pub events: Vec<String>,
-    /// The rules that it names.
-    pub rules: Vec<Rule>,
-    /// Their sentences.
-    pub reasons: Vec<Reason>,
-}
-
-/// A rule, as alerts name it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Rule {
-    /// Its id.
-    pub id: String,
-    /// Its version.
-    pub version: i64,
-}
-
-/// A reason.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Reason {
-    /// The rule's id, or a code of the engine's own.
-    pub code: String,
-    /// The sentence.
-    pub text: String,
-}
-
-/// What is read of a hold's line.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Hold {
-    /// Its id.
-    pub id: String,
-    /// `step_up` or `decline`.
-    pub kind: String,
-    /// Methods that may not satisfy it.
-    pub methods_refused: Vec<String>,
-    /// Where it is in its life.
-    pub state: String,
-    /// From when.
-    pub from: String,
-    /// Until when.
-    pub until: String,
-    /// The card; nothing where it is for all.
-    pub card: Option<String>,
-    /// The episode.
-    pub alert: String,
-}
-
-impl Hold {
-    /// Whether it still binds, or is on its way to.
-    pub fn stands(&self) -> bool {
-        !matches!(self.state.as_str(), "released" | "expired")
-    }
-
-    /// Until when, in milliseconds.
-    pub fn until_ms(&self) -> i64 {
-        ms(&self.until)
-    }
-
-    /// From when, in milliseconds.
-    pub fn begins_ms(&self) -> i64 {
-        ms(&self.from)
-    }
-}
-
-/// What is read of a decision's line.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Decision {
-    /// 0-999.
-    pub score: i64,
-    /// `allow`, `step_up`, `decline`.
-    pub action: String,
-    /// Methods that must not be accepted.
-    pub methods_refused: Vec<String>,
-    /// What a rule asked for and was not there.
-    pub not_available: Vec<Missing>,
-}
-
-/// Something that a rule asked for and that was not there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(default)]
-pub struct Missing {
-    /// What.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
-
-fn ms(text: &str) -> i64 {
-    Moment::parse(text).map_or(0, |moment| moment.ms)
-}
 
 /// A row of the table of events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,12 +42,11 @@ pub struct Story<'s> {
     named: BTreeSet<&'s str>,
     /// Challenges that events of the case belong to.
     challenges: BTreeSet<&'s str>,
-    first_at_ms: i64,
 }
 
 impl<'s> Story<'s> {
-    /// Of the events around an episode that began at a time.
-    pub fn of(look: &'s Look, kept: &'s [Kept], raised: &'s Raised, first_at_ms: i64) -> Self {
+    /// Of the events around an episode.
+    pub fn of(look: &'s Look, kept: &'s [Kept], raised: &'s Raised) -> Self {
         let named: BTreeSet<&str> = raised.events.iter().map(String::as_str).collect();
         let happened = kept
             .iter()
@@ -160,7 +59,6 @@ impl<'s> Story<'s> {
             kept,
             named,
             challenges,
-            first_at_ms,
         }
     }
 
@@ -433,9 +331,29 @@ impl<'s> Story<'s> {
                     .to_owned(),
                 "",
             ),
-            _ => (self.look.plain(action), ""),
+            _ => (self.done(action), ""),
         };
         line
+    }
+
+    /// What was done, in words.
+    fn done(&self, action: &str) -> String {
+        let words = self.look.words();
+        let text = match action {
+            "sent" => words.done_sent,
+            "delivered" => words.done_delivered,
+            "failed" => words.done_failed,
+            "accepted" => words.done_accepted,
+            "rejected" => words.done_rejected,
+            "expired" => words.done_expired,
+            "key_issued" => words.done_key_issued,
+            "key_accepted" => words.done_key_accepted,
+            "key_rejected" => words.done_key_rejected,
+            "authenticated" => words.done_authenticated,
+            "app_activated" | "app_reactivated" => words.done_activated,
+            other => return self.look.plain(other),
+        };
+        text.to_owned()
     }
 
     fn detail(&self, event: &Kept, happening: &Happening) -> String {
@@ -652,11 +570,6 @@ impl<'s> Story<'s> {
                 })
             })
             .collect()
-    }
-
-    /// When the episode began.
-    pub fn first_at_ms(&self) -> i64 {
-        self.first_at_ms
     }
 }
 

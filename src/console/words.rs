@@ -232,6 +232,17 @@ words! {
     status_failed: "failed", "ikke bestået";
     status_challenge: "challenge", "godkendelse kræves";
     ssl_only: "without 3-D Secure", "uden 3-D Secure";
+    done_sent: "sent", "sendt";
+    done_delivered: "delivered", "leveret";
+    done_failed: "failed", "mislykket";
+    done_accepted: "accepted", "accepteret";
+    done_rejected: "rejected", "afvist";
+    done_expired: "expired", "udløbet";
+    done_key_issued: "key asked for", "nøgle udbedt";
+    done_key_accepted: "key accepted", "nøgle accepteret";
+    done_key_rejected: "key rejected", "nøgle afvist";
+    done_authenticated: "authenticated", "godkendt";
+    done_activated: "app activated", "app aktiveret";
     what_payment: "Payment", "Betaling";
     what_undoing: "Reversal or refund", "Tilbageførsel";
     what_code: "SMS code", "Sms-kode";
@@ -283,7 +294,8 @@ words! {
     usual_amounts: "{low} – {high}, median {median} (of {count})", "{low} – {high}, median {median} (af {count})";
     times_usual: "{} × the median", "{} × medianen";
     declined_payments: "Declined payments", "Afviste betalinger";
-    day_before: "{} the day before", "{} dagen før";
+    none_before: "none in the day before them", "ingen i døgnet før";
+    within: "within {}", "inden for {}";
     eid_from: "eID used from", "eID brugt fra";
     unknown_title: "What is not known", "Hvad der ikke vides";
     unknown_text: "Rules asked for these and could not have them. Nothing was assumed in their place.",

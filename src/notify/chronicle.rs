@@ -4,12 +4,14 @@
 //! and keeps those of cardholders who have an episode: those before it as far as they are remembered, and those after
 //! it while it is open. Whatever else is in the log it forgets. It judges nothing and scoring waits for nothing here.
 
+use super::memory::{Memory, Record};
 use super::{AGAIN, LOOK, Needs, Trouble};
 use crate::clock::{self, Stopwatch};
 use crate::domain::codes::Severity;
 use crate::domain::currency::{Currency, RateTable};
 use crate::domain::time::{DAY_MS, Moment};
-use crate::store::cases::{self, Case, Episode, Happening, Kept};
+use crate::store::cases::{self, Case, Episode, Kept};
+use crate::store::happening::Happening;
 use crate::store::notes::{self, Disposition};
 use crate::store::samples::{self, Sample};
 use crate::store::tallies::{self, What};
@@ -19,14 +21,12 @@ use crate::stream::follow::{Followed, Follower};
 use crate::stream::letters;
 use crate::stream::records::{self, Kind};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Records taken in by one transaction.
 const BATCH: usize = 2_000;
-/// Bytes of records remembered in case an episode begins: some hours of a small bank, some minutes of a large one.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Records of each partition read again after a start, so that something is remembered.
 const BACK: i64 = 20_000;
 /// Characters of a refused record that are shown.
@@ -38,64 +38,6 @@ const BEFORE_MS: i64 = DAY_MS;
 
 /// Up to which change of episodes was looked at stands among the offsets, under this name.
 const CHANGES: &str = "(changes)";
-
-/// A record that is remembered.
-#[derive(Debug, Clone)]
-enum Record {
-    /// An event, and where its address lies.
-    Event(String, Option<String>),
-    /// A decision.
-    Decision(String),
-}
-
-impl Record {
-    fn bytes(&self) -> usize {
-        /// What a record takes besides its text.
-        const BESIDES: usize = 160;
-        match self {
-            Self::Event(line, _) | Self::Decision(line) => line.len() + BESIDES,
-        }
-    }
-}
-
-/// The newest records, by cardholder.
-#[derive(Debug, Default)]
-struct Memory {
-    records: VecDeque<(String, Record)>,
-    /// How many were forgotten: the number of the first that is there.
-    first: usize,
-    of: BTreeMap<String, VecDeque<usize>>,
-    bytes: usize,
-}
-
-impl Memory {
-    fn add(&mut self, cardholder: &str, record: Record) {
-        self.bytes += record.bytes();
-        let number = self.first + self.records.len();
-        self.of
-            .entry(cardholder.to_owned())
-            .or_default()
-            .push_back(number);
-        self.records.push_back((cardholder.to_owned(), record));
-        while self.bytes > MAX_BYTES
-            && let Some((cardholder, record)) = self.records.pop_front()
-        {
-            self.bytes -= record.bytes();
-            self.first += 1;
-            if let Some(numbers) = self.of.get_mut(&cardholder) {
-                numbers.pop_front();
-                if numbers.is_empty() {
-                    self.of.remove(&cardholder);
-                }
-            }
-        }
-    }
-
-    fn of(&self, cardholder: &str) -> impl Iterator<Item = &Record> {
-        let numbers = self.of.get(cardholder).into_iter().flatten();
-        numbers.filter_map(|number| Some(&self.records.get(number - self.first)?.1))
-    }
-}
 
 /// A dead letter, as its place, reason, sentence and beginning.
 type Letter = (String, String, String, String);
@@ -595,24 +537,6 @@ fn stand(tx: &mut Tx<'_>, episode: &Episode, rates: &RateTable) -> Result<(), St
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn event(cardholder: &str, text: &str) -> (String, Record) {
-        (cardholder.to_owned(), Record::Event(text.to_owned(), None))
-    }
-
-    #[test]
-    fn the_memory_forgets_the_oldest_records_first_and_keeps_its_bound() {
-        let mut memory = Memory::default();
-        let long = "x".repeat(1024 * 1024);
-        for number in 0..100 {
-            let (cardholder, record) = event(if number % 2 == 0 { "a" } else { "b" }, &long);
-            memory.add(&cardholder, record);
-        }
-        assert!(memory.bytes <= MAX_BYTES);
-        assert_eq!(memory.records.len(), 63);
-        assert_eq!(memory.of("a").count() + memory.of("b").count(), 63);
-        assert_eq!(memory.of("c").count(), 0);
-    }
 
     #[test]
     fn a_decision_that_found_nothing_is_everyday_and_a_shadow_hit_is_not() {

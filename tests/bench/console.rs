@@ -21,7 +21,8 @@ use varsel::console::{case, overview, queue};
 use varsel::domain::codes::Severity;
 use varsel::domain::time::rfc3339;
 use varsel::store::alerts::{self, Alert};
-use varsel::store::cases::{self, Case, Happening};
+use varsel::store::cases::{self, Case};
+use varsel::store::happening::Happening;
 use varsel::store::{Store, StoreError, Tx};
 
 /// Alerts of one transaction.

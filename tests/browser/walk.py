@@ -156,7 +156,9 @@ class Walk:
         self.page("health-da")
         browser.open(self.demo.address + "/console/queue")
         self.page("queue-da")
-        self.claim("the browser has nothing to complain of", not [told for told in browser.complaints() if "401" not in told])
+        complaints = browser.complaints()
+        print("\n".join(f"    {told}" for told in complaints), end="\n" if complaints else "")
+        self.claim("the browser has nothing to complain of", not complaints)
 
 
 def main():
