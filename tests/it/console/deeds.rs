@@ -1,4 +1,5 @@
-//! Deeds, and what becomes of them: in the log, in the topics, in the store, in the audit log.
+//! Deeds, and what becomes of them: in the log, in the topics, in the store, in the audit log. What is refused before it
+//! is looked at stands in `forms`.
 
 use super::*;
 use varsel::api::audit;

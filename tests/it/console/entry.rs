@@ -1,4 +1,5 @@
-//! Getting in, staying in, getting out: passwords, sessions, their ends.
+//! Getting in, staying in, getting out: passwords, sessions, their ends. Time that passes is written into the store,
+//! since nobody waits here.
 
 use super::*;
 use varsel::console::door::{Needs, ROUTES};
