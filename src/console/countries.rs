@@ -1,4 +1,5 @@
-//! Names of the countries that turn up most, in both languages; the others show their two letters alone.
+//! Names of the countries that turn up most, in both languages; the others show their two letters alone, which is no
+//! fault.
 
 use super::words::Lang;
 

@@ -1,4 +1,5 @@
 //! What the engine knows of a cardholder's habits, beside what a case shows: asked of the shard, where it sits here.
+//! Where it sits elsewhere, nothing is said.
 
 use crate::api::teller::{Span, Teller};
 use crate::clock::Stopwatch;

@@ -1,4 +1,5 @@
-//! The newest records of the log, by cardholder, in case an episode begins: a bounded number of bytes, whoever they are of.
+//! The newest records of the log, by cardholder, in case an episode begins: a bounded number of bytes, whoever they
+//! are of. What becomes of them is not known here.
 
 use std::collections::{BTreeMap, VecDeque};
 

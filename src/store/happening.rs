@@ -1,4 +1,5 @@
 //! What is read of an event as the bank sent it, for showing: every field may be missing, and none is judged.
+//! Decoding that judges stands in `decode`.
 
 use crate::domain::time::Moment;
 use serde::Deserialize;

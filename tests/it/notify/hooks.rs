@@ -1,4 +1,5 @@
-//! Webhooks against a receiver that is real and fails for real.
+//! Webhooks against a receiver that is real and fails for real. When a message is due is tested with mails: it does not
+//! depend on the channel.
 
 use super::*;
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! The whole way: bank events through a broker, the monitor and its notifier to a mail server.
+//! The whole way: bank events through a broker, the monitor and its notifier to a mail server; and back, the store from
+//! the topics.
 
 use super::*;
 use crate::live::{Bank, cases};

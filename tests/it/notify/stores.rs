@@ -1,4 +1,5 @@
-//! The store itself: schema, transactions, what a second process sees.
+//! The store itself: schema, transactions, what a second process sees, what a rebuild puts right. What is due in it is
+//! tested with mails.
 
 use super::*;
 use varsel::store::{alerts, offsets};
