@@ -1,5 +1,5 @@
-//! The files that the pages name: one style sheet, one script, one picture. They are part of the binary.
-//! Nothing is fetched from elsewhere.
+//! The files that the pages name: one style sheet, one script, one picture. They are part of the binary, and nothing is
+//! fetched from elsewhere.
 
 /// A file as it is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! One case: what happened, why it was raised, what was done, what is not known, and what is to be decided.
-//! It only shows; what is done goes by way of `deeds.rs`.
+//! What its forms do stands in `deeds`.
 
 use super::countries;
 use super::habit::{self, Habits};

@@ -1,5 +1,5 @@
-//! Names of the countries that turn up most, in both languages; the others show their two letters alone.
-//! Which country an address lies in is said by the event, not here.
+//! Names of the countries that turn up most, in both languages; the others show their two letters alone, which is no
+//! fault.
 
 use super::words::Lang;
 

@@ -1,5 +1,5 @@
 //! What the engine knows of a cardholder's habits, beside what a case shows: asked of the shard, where it sits here.
-//! Where the shard sits with another instance, the page says that it is not known.
+//! Where it sits elsewhere, nothing is said.
 
 use crate::api::teller::{Span, Teller};
 use crate::clock::Stopwatch;

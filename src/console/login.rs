@@ -1,5 +1,5 @@
-//! The page to log in with. What it takes to get in is decided at the door.
-//! It shows no more than that a log-in failed.
+//! The page to log in with. What it takes to get in is decided at the door, and that it is one answer for all that is
+//! wrong in `entry`.
 
 use super::look::{ConsoleError, Look};
 use super::words::Words;

@@ -1,5 +1,5 @@
-//! The newest records of the log, by cardholder, in case an episode begins: a bounded number of bytes, whoever they are of.
-//! It forgets the oldest first, and reads nothing itself.
+//! The newest records of the log, by cardholder, in case an episode begins: a bounded number of bytes, whoever they
+//! are of. What becomes of them is not known here.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,5 +1,5 @@
 //! What is read of an event as the bank sent it, for showing: every field may be missing, and none is judged.
-//! What cannot be read is left out; where it is drawn is the console's business.
+//! Decoding that judges stands in `decode`.
 
 use crate::domain::time::Moment;
 use serde::Deserialize;

@@ -1,5 +1,5 @@
 //! Samples of records that were refused: the newest few of each reason, masked before they come here.
-//! How often a reason occurs is counted elsewhere (`tallies.rs`).
+//! How many there were is counted elsewhere.
 
 use super::{Row, StoreError, Tx};
 

@@ -115,8 +115,10 @@ impl World {
             i64::try_from(ids.len()).unwrap()
         };
         let topics = &self.bank.config.topics;
-        let told = (ids(&topics.alerts), ids(&topics.holds));
-        self.until(|store| store.look(varsel::store::alerts::count).unwrap() == told);
+        self.until(|store| {
+            let kept = store.look(varsel::store::alerts::count).unwrap();
+            kept == (ids(&topics.alerts), ids(&topics.holds))
+        });
     }
 
     /// Waits until the store is as it should be.

@@ -1,5 +1,5 @@
-//! Deeds, and what becomes of them: in the log, in the topics, in the store, in the audit log.
-//! Each goes over real HTTP to the running monitor.
+//! Deeds, and what becomes of them: in the log, in the topics, in the store, in the audit log. What is refused before it
+//! is looked at stands in `forms`.
 
 use super::*;
 use varsel::api::audit;
@@ -31,7 +31,7 @@ fn is_closed(store: &mut Store, id: &str) -> bool {
 }
 
 #[test]
-fn a_disposition_is_an_event_of_the_log_ends_the_episode_and_releases_its_holds() {
+fn a_disposition_is_an_event_of_the_log_ends_the_episode_and_where_all_is_good_its_holds() {
     let world = World::new();
     let (id, hold) = held(&world);
     let mut anna = world.visit("anna");
@@ -46,7 +46,7 @@ fn a_disposition_is_an_event_of_the_log_ends_the_episode_and_releases_its_holds(
     let answer = anna.submit(&path, &fields);
     assert_eq!(answer.leads_to(), format!("{case}?said=no-reason"));
     assert!(world.logged("disposition").is_empty());
-    let fields = [("verdict", "fraud"), ("reason", "she did not do it")];
+    let fields = [("verdict", "good"), ("reason", "it was her, on a journey")];
     for _ in 0..2 {
         // Sent twice: one disposition.
         let answer = anna.submit(&path, &fields);
@@ -59,18 +59,18 @@ fn a_disposition_is_an_event_of_the_log_ends_the_episode_and_releases_its_holds(
     assert_eq!(ids.len(), 1, "{logged:?}");
     let event = &logged[0];
     assert_eq!(event["subject"]["alert"], id.as_str());
-    assert_eq!(event["verdict"], "fraud");
+    assert_eq!(event["verdict"], "good");
     assert_eq!(
         (event["by"].as_str(), event["reason"].as_str()),
-        (Some("anna"), Some("she did not do it"))
+        (Some("anna"), Some("it was her, on a journey"))
     );
-    // Over: by the disposition itself, or by the hold's own end.
+    // What was fraud stays held.
     world.until(|_| standing(&world, &id).as_deref() != Some(&hold));
     let found = world.store(|tx| notes::dispositions_of(tx, &id));
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(
         (found[0].verdict.as_str(), found[0].person.as_str()),
-        ("fraud", "anna")
+        ("good", "anna")
     );
     assert_eq!(event["id"], found[0].id.as_str());
 
@@ -81,7 +81,7 @@ fn a_disposition_is_an_event_of_the_log_ends_the_episode_and_releases_its_holds(
         r#""who":"anna","call":"log-in""#.to_owned(),
         format!(r#""who":"anna","call":"viewed {id}""#),
         format!(r#""who":"anna","call":"disposition {id}""#),
-        r#""reason":"she did not do it","verdict":"fraud""#.to_owned(),
+        r#""reason":"it was her, on a journey","verdict":"good""#.to_owned(),
     ] {
         assert!(log.contains(&noted), "{noted} in {log}");
     }

@@ -1,5 +1,5 @@
-//! Getting in, staying in, getting out: passwords, sessions, their ends.
-//! Each goes over real HTTP to the running monitor.
+//! Getting in, staying in, getting out: passwords, sessions, their ends. Time that passes is written into the store,
+//! since nobody waits here.
 
 use super::*;
 use varsel::console::door::{Needs, ROUTES};

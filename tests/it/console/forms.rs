@@ -1,5 +1,5 @@
-//! Forms of others, and roles: what is not the session's own form, or not the role's to do, changes nothing.
-//! Each goes over real HTTP to the running monitor.
+//! Forms of others, and roles: what is not the session's own form, or not the role's to do, changes nothing, in the
+//! store, in the log, anywhere.
 
 use super::*;
 use varsel::console::door::{Needs, ROUTES};

@@ -1,5 +1,5 @@
-//! What others have written, merchants and colleagues, is text on every page and never markup.
-//! Each page is fetched over real HTTP.
+//! What others have written, merchants and colleagues, is text on every page and never markup; and no page has
+//! anything in it that the browser's policy would have to stop.
 
 use super::*;
 

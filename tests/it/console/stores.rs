@@ -1,5 +1,5 @@
-//! People, sessions, claims, notes, dispositions and looks in the store, on both databases.
-//! On PostgreSQL where `tests/postgres/run` brings one.
+//! People, sessions, claims, notes, dispositions and looks in the store: on SQLite, and on the PostgreSQL that
+//! `VARSEL_TEST_POSTGRES` names (`tests/postgres/run console`).
 
 use super::*;
 use varsel::store::alerts::{self, Alert, Shelf};

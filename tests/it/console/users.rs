@@ -1,5 +1,5 @@
-//! `varsel users`: who may log in, said on the command line; a password never is.
-//! The binary itself is run.
+//! `varsel users`: who may log in, said on the command line; a password never is. The binary itself is run, on a store
+//! in a file.
 
 use super::*;
 use std::io::Write;
