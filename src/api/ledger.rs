@@ -39,6 +39,8 @@ pub struct Row {
     pub state: Box<str>,
     /// Event time of the line.
     pub at_ms: i64,
+    /// Of a hold: the episode that it belongs to.
+    pub alert: Option<EffectId>,
 }
 
 /// What is read of a line.
@@ -51,6 +53,7 @@ struct Line<'l> {
     cardholder: String,
     state: Option<&'l str>,
     status: Option<&'l str>,
+    alert: Option<&'l str>,
 }
 
 /// Rows by id, in the order in which they came first.
@@ -71,6 +74,19 @@ impl Rows {
         self.order.iter().rev().filter_map(|id| self.rows.get(id))
     }
 
+    /// Holds of an episode that are not over.
+    pub fn standing_of(&self, alert: EffectId) -> Vec<EffectId> {
+        let ours = |row: &Row| row.alert == Some(alert);
+        let is_over = |row: &Row| matches!(&*row.state, "released" | "expired" | "satisfied");
+        let is_standing = |id: &&u128| {
+            self.rows
+                .get(*id)
+                .is_some_and(|row| ours(row) && !is_over(row))
+        };
+        let standing = self.order.iter().filter(is_standing);
+        standing.map(|id| EffectId(*id)).collect()
+    }
+
     fn put(&mut self, line: &[u8]) {
         let Ok(read) = serde_json::from_slice::<Line<'_>>(line) else {
             return;
@@ -84,6 +100,7 @@ impl Rows {
             card: read.card.map(Into::into),
             state: Box::from(read.state.or(read.status).unwrap_or_default()),
             at_ms: Moment::parse(read.at).map_or(0, |at| at.ms),
+            alert: read.alert.and_then(EffectId::parse),
         };
         if self.rows.insert(id.0, row).is_none() {
             self.order.push_back(id.0);

@@ -124,7 +124,8 @@ impl Teller {
         }
     }
 
-    /// Records what an analyst says of an alert; the answer is the alert as it stands then.
+    /// Records what an analyst says of an alert; the answer is the alert as it stands then. What was good is held no
+    /// longer.
     ///
     /// # Errors
     /// As of [`Teller::step`].
@@ -146,6 +147,9 @@ impl Teller {
         let id = disposition_id(&alert, key, verdict);
         let step = disposition(&alert, &id, verdict, holder, said);
         self.taken(&step, span).await?;
+        if verdict == "good" {
+            self.let_go(alert, said, span).await?;
+        }
         loop {
             let row = self.ledger.alerts().get(alert).cloned();
             let row = row.ok_or(Code::UnknownAlert)?;
@@ -155,6 +159,29 @@ impl Teller {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// What was good is held no longer: the episode's holds that are not over are released, for the disposition's reason.
+    async fn let_go(&self, alert: EffectId, said: &Said, span: Span) -> Result<(), Failure> {
+        let reason = if said.reason.is_empty() {
+            "its alert was found good"
+        } else {
+            &said.reason
+        };
+        let said = Said {
+            by: said.by.clone(),
+            reason: reason.to_owned(),
+            verdict: None,
+        };
+        let standing = self.ledger.holds().standing_of(alert);
+        for hold in standing {
+            match self.step(hold, "released", &said, span).await {
+                Ok(_) => {}
+                Err(failure) if failure.code == Code::HoldOver => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
     }
 
     /// Under which key the record with a hold or alert stands, and where its time stands.
