@@ -97,9 +97,12 @@ pub fn page(
     sheet: &Sheet,
     id: &str,
 ) -> Result<String, ConsoleError> {
-    let (Some(case), Some(kept)) = (cases::one(tx, id)?, alerts::story(tx, id)?) else {
+    let (Some(mut case), Some(kept)) = (cases::one(tx, id)?, alerts::story(tx, id)?) else {
         return Err(ConsoleError::NotFound);
     };
+    let verdicts = notes::dispositions_of(tx, id)?;
+    // A verdict ends the episode; its line may still be on its way here.
+    case.is_open &= verdicts.is_empty();
     let raised: Raised = serde_json::from_str(&kept.line).unwrap_or_default();
     let (from_ms, to_ms) = Story::span(case.first_at_ms, case.at_ms);
     let events = cases::events(tx, &case.cardholder, from_ms, to_ms)?;
@@ -140,7 +143,7 @@ pub fn page(
         left_out: i64::try_from(left_out).unwrap_or(i64::MAX),
         refused: holds.iter().map(refused).collect(),
         notes: notes::notes_of(tx, id)?,
-        verdicts: notes::dispositions_of(tx, id)?,
+        verdicts,
         missing: story.missing(),
         has_habits: habits.is_some(),
         others: others.into_iter().take(MAX_OTHERS).collect(),
