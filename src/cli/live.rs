@@ -78,6 +78,12 @@ pub struct Selection {
 /// # Errors
 /// Where the terminal cannot be written.
 pub fn run(options: &Run, err: &mut dyn Write) -> io::Result<u8> {
+    // First of all: who ends it while it still loads is heard, too.
+    let signals = Signals::default();
+    if let Err(error) = listen(&signals) {
+        writeln!(err, "error: signals cannot be heard: {error}")?;
+        return Ok(FAILED);
+    }
     let Some(config) = loaded(&options.settings.config, err)? else {
         return Ok(BAD_FILES);
     };
@@ -98,11 +104,6 @@ pub fn run(options: &Run, err: &mut dyn Write) -> io::Result<u8> {
     };
     if let Err(error) = telemetry::logs(config.log.level, config.log.format) {
         writeln!(err, "error: {error}")?;
-        return Ok(FAILED);
-    }
-    let signals = Signals::default();
-    if let Err(error) = listen(&signals) {
-        writeln!(err, "error: signals cannot be heard: {error}")?;
         return Ok(FAILED);
     }
     let parts = Parts {

@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -112,9 +113,13 @@ impl Tail {
 
     /// The next record; nothing where none comes in time.
     pub fn next(&self, limit: Duration) -> Option<Record> {
-        match self.consumer.poll(limit)? {
-            Ok(message) => Some(record(&message)),
-            Err(error) => panic!("cannot follow the topic: {error}"),
+        loop {
+            match self.consumer.poll(limit)? {
+                Ok(message) => return Some(record(&message)),
+                // The client looks for the broker by itself.
+                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown)) => {}
+                Err(error) => panic!("cannot follow the topic: {error}"),
+            }
         }
     }
 }
