@@ -16,13 +16,17 @@ fn standing(world: &World, id: &str) -> Option<String> {
 
 /// An episode that is open, with a hold that stands.
 fn held(world: &World) -> (String, String) {
-    let held = world.episodes().into_iter().find_map(|id| {
+    world.until(|_| held_now(world).is_some());
+    held_now(world).expect("the case of 2018 has a hold")
+}
+
+fn held_now(world: &World) -> Option<(String, String)> {
+    world.episodes().into_iter().find_map(|id| {
         let line = world.store(|tx| alerts::story(tx, &id)).unwrap().line;
         let is_open = !Alert::read(&line).unwrap().is_closed();
         let hold = standing(world, &id).filter(|_| is_open)?;
         Some((id, hold))
-    });
-    held.expect("the case of 2018 has a hold")
+    })
 }
 
 fn is_closed(store: &mut Store, id: &str) -> bool {
