@@ -19,7 +19,7 @@ use crate::stream::reader::Reader;
 use crate::stream::seat::Seats;
 use crate::stream::send::{Parcel, Sender};
 use crate::stream::tickets::Ticket;
-use crate::stream::{StreamError, append, book, client, score, topics};
+use crate::stream::{StreamError, append, book, client, pulse, score, topics};
 use crate::telemetry::{Metrics, Readiness};
 use axum::Router;
 use rdkafka::message::Message;
@@ -434,6 +434,9 @@ impl Watch<'_> {
             }
             if let Ok(result) = ends.recv_timeout(LOOK) {
                 return result;
+            }
+            if pulse::is_any_lost() {
+                return Err(StreamError::Lost);
             }
             if counted.elapsed() > COUNT_EVERY {
                 counted = Stopwatch::start();

@@ -68,7 +68,7 @@ impl Ends {
                 return std::thread::sleep(EVERY);
             }
         };
-        let mut pulse = Pulse::default();
+        let mut pulse = Pulse::of_one_that_is_mended();
         while !over.load(Ordering::Relaxed) {
             let round = Stopwatch::start();
             let wanted: Vec<Place> = locked(&self.wanted).iter().cloned().collect();

@@ -104,7 +104,7 @@ impl Follower {
         Ok(Self {
             config: config.clone(),
             consumer,
-            pulse: Pulse::default(),
+            pulse: Pulse::of_one_that_is_mended(),
         })
     }
 

@@ -12,6 +12,7 @@ use crate::stream::client::{self, Ear, Troubles};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How often a client that says that all brokers are down is looked after.
@@ -20,14 +21,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(1);
 /// How long a client that has only just begun waits: it has to connect first.
 const FIRST_ANSWER: Duration = Duration::from_secs(3);
-/// So many looks in a row must find that others are answered and this client is not.
-const LOST: u32 = 3;
+/// So many looks in a row must find that others are answered and this client is not: a client that is merely slow to
+/// find its broker again has long found it by then.
+const LOST: u32 = 8;
+
+/// Set once a client is lost that cannot be made anew alone. What it left cannot be taken down in order, since that
+/// would wait for it: whoever can end the process looks here.
+static ANY_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether a client of this process is lost, so that the process must begin anew.
+pub fn is_any_lost() -> bool {
+    ANY_LOST.load(Ordering::Relaxed)
+}
 
 /// What was found of one client.
 #[derive(Debug)]
 pub struct Pulse {
     last: Stopwatch,
     missed: u32,
+    /// Whether its owner makes a new client by itself.
+    is_mended: bool,
 }
 
 impl Default for Pulse {
@@ -35,15 +48,24 @@ impl Default for Pulse {
         Self {
             last: Stopwatch::start(),
             missed: 0,
+            is_mended: false,
         }
     }
 }
 
 impl Pulse {
+    /// That of a client whose owner makes a new one where it is lost.
+    pub fn of_one_that_is_mended() -> Self {
+        Self {
+            is_mended: true,
+            ..Self::default()
+        }
+    }
+
     /// Looks after a client that has said that all brokers are down; once a second at most.
     ///
     /// # Errors
-    /// [`StreamError::Lost`] where others are answered and it has not been, three times in a row.
+    /// [`StreamError::Lost`] where others are answered and it has not been, so often in a row.
     pub fn feel<C: ClientContext>(
         &mut self,
         config: &Config,
@@ -73,7 +95,7 @@ impl Pulse {
     /// Counts that a client got no answer, if others get one.
     ///
     /// # Errors
-    /// [`StreamError::Lost`] the third time in a row.
+    /// [`StreamError::Lost`] after so many in a row.
     pub fn missed(&mut self, config: &Config) -> Result<(), StreamError> {
         if !answers(config) {
             self.missed = 0;
@@ -86,6 +108,9 @@ impl Pulse {
         );
         if self.missed < LOST {
             return Ok(());
+        }
+        if !self.is_mended {
+            ANY_LOST.store(true, Ordering::Relaxed);
         }
         Err(StreamError::Lost)
     }
@@ -140,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_gets_no_answer_where_others_do_is_lost_the_third_time() {
+    fn a_client_that_gets_no_answer_where_others_do_is_lost_after_a_while() {
         let cluster = MockCluster::new(1).unwrap();
         let there = config(&cluster.bootstrap_servers());
         let (lonely, mut pulse) = (lonely(), Pulse::default());
