@@ -71,7 +71,12 @@ impl Troubles {
             let explained = last
                 .as_ref()
                 .is_some_and(|(known, _)| *known == RDKafkaErrorCode::Authentication);
-            if !(explained && code == RDKafkaErrorCode::AllBrokersDown) {
+            // That all are down is so until one answers, whatever is said of one of them meanwhile.
+            let is_down = last
+                .as_ref()
+                .is_some_and(|(known, _)| *known == RDKafkaErrorCode::AllBrokersDown);
+            let is_more = code == RDKafkaErrorCode::Authentication;
+            if !(explained && code == RDKafkaErrorCode::AllBrokersDown) && (!is_down || is_more) {
                 *last = Some((code, reason.to_owned()));
             }
         }

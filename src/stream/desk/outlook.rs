@@ -4,7 +4,7 @@
 use super::{Desk, SILENCE};
 use crate::clock::{self, Stopwatch};
 use crate::stream::StreamError;
-use crate::stream::client::{ASK, REPLY, is_missing, until_answered};
+use crate::stream::client::{ASK, REPLY, Troubles, is_missing, until_answered};
 use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -102,13 +102,20 @@ impl Desk<'_> {
         }
         let mut behind = oldest_ms > bound_ms;
         let (client, troubles) = (self.consumer.client(), &self.consumer.context().troubles);
+        let is_down = |troubles: &Troubles| match troubles.last() {
+            Some((RDKafkaErrorCode::AllBrokersDown, reason)) => Some(reason),
+            Some(_) | None => None,
+        };
+        // Said before it is looked into, which takes seconds where nobody answers.
+        if let Some(reason) = is_down(troubles) {
+            self.needs.readiness.unmet("kafka", reason);
+            self.needs.seats.lag(true);
+        }
         let felt = self.pulse.feel(&self.needs.config, client, troubles);
-        match troubles.last() {
-            Some((RDKafkaErrorCode::AllBrokersDown, reason)) => {
-                behind = true;
-                self.needs.readiness.unmet("kafka", reason);
-            }
-            Some(_) | None => self.needs.readiness.met("kafka"),
+        if is_down(troubles).is_some() {
+            behind = true;
+        } else {
+            self.needs.readiness.met("kafka");
         }
         self.needs.seats.lag(behind);
         felt
