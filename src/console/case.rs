@@ -10,6 +10,7 @@ use super::rulesheet::Sheet;
 use super::story::{Line, Story};
 use super::words::Words;
 use crate::api::teller::Teller;
+use crate::domain::time::DAY_MS;
 use crate::store::Tx;
 use crate::store::alerts;
 use crate::store::cases::{self, Kept, Queued};
@@ -113,6 +114,7 @@ pub fn page(
         let minor = largest.as_ref().map(|(minor, _)| *minor);
         habit::habits(teller, &case.cardholder, case.first_at_ms, minor)
     });
+    let declines = beside_declines(look, tx, &case.cardholder, &events)?;
     let sentence = story.sentence(&case.pattern);
     let mut holds: Vec<Hold> = read(&kept.holds);
     holds.sort_by_key(|hold| (!hold.stands(), hold.begins_ms()));
@@ -139,7 +141,7 @@ pub fn page(
         is_mine: case.person.as_deref() == Some(&*look.user),
         plot: plot::svg(look, &scene),
         grounds: grounds(&raised, sheet),
-        beside: beside(look, &story, &events, habits.as_ref(), largest),
+        beside: beside(look, &story, habits.as_ref(), largest, declines),
         left_out: i64::try_from(left_out).unwrap_or(i64::MAX),
         refused: holds.iter().map(refused).collect(),
         notes: notes::notes_of(tx, id)?,
@@ -276,41 +278,67 @@ fn beside_eid(look: &Look, story: &Story<'_>, habits: Option<&Habits>) -> Option
     })
 }
 
+/// When the payments among these that were declined came.
+fn declined(events: &[Kept]) -> Vec<i64> {
+    let is_declined = |event: &&Kept| {
+        let happening = event.happening.as_ref();
+        happening.is_some_and(|happening| happening.is_payment() && !happening.is_approved())
+    };
+    events
+        .iter()
+        .filter(is_declined)
+        .map(|event| event.at_ms)
+        .collect()
+}
+
+/// The declined payments of the case beside those of the day before the first of them. Of that day the store has what
+/// was still remembered as the case began; where it has nothing of it, nothing is said.
+fn beside_declines(
+    look: &Look,
+    tx: &mut Tx<'_>,
+    cardholder: &str,
+    events: &[Kept],
+) -> Result<Option<Beside>, ConsoleError> {
+    let here = declined(events);
+    let (Some(first), Some(last)) = (here.first(), here.last()) else {
+        return Ok(None);
+    };
+    let words = look.words();
+    let count = i64::try_from(here.len()).unwrap_or(i64::MAX);
+    let before = cases::events(tx, cardholder, first - DAY_MS, first - 1)?;
+    let before_count = i64::try_from(declined(&before).len()).unwrap_or(i64::MAX);
+    let within = words.within.replace("{}", &look.span(last - first));
+    Ok(Some(Beside {
+        what: words.declined_payments,
+        here: if count > 1 {
+            format!("{} {within}", look.number(count))
+        } else {
+            look.number(count)
+        },
+        usual: if before.is_empty() {
+            words.unknown.to_owned()
+        } else {
+            words
+                .known_before
+                .replace("{}", &look.number(before_count))
+        },
+        is_odd: count > 1 && count > before_count,
+    }))
+}
+
 /// What the case shows beside the cardholder's own habit.
 fn beside(
     look: &Look,
     story: &Story<'_>,
-    events: &[Kept],
     habits: Option<&Habits>,
     largest: Option<(i64, String)>,
+    declines: Option<Beside>,
 ) -> Vec<Beside> {
-    let words = look.words();
     let mut rows = Vec::new();
     if let Some(largest) = largest {
         rows.push(beside_amount(look, habits, largest));
     }
-    let declined: Vec<i64> = events
-        .iter()
-        .filter(|event| {
-            let happening = event.happening.as_ref();
-            happening.is_some_and(|happening| happening.is_payment() && !happening.is_approved())
-        })
-        .map(|event| event.at_ms)
-        .collect();
-    if let (Some(first), Some(last)) = (declined.first(), declined.last()) {
-        let count = i64::try_from(declined.len()).unwrap_or(i64::MAX);
-        let within = words.within.replace("{}", &look.span(last - first));
-        rows.push(Beside {
-            what: words.declined_payments,
-            here: if count > 1 {
-                format!("{} {within}", look.number(count))
-            } else {
-                look.number(count)
-            },
-            usual: words.none_before.to_owned(),
-            is_odd: count > 1,
-        });
-    }
+    rows.extend(declines);
     rows.extend(beside_eid(look, story, habits));
     rows
 }

@@ -294,7 +294,7 @@ words! {
     usual_amounts: "{low} – {high}, median {median} (of {count})", "{low} – {high}, median {median} (af {count})";
     times_usual: "{} × the median", "{} × medianen";
     declined_payments: "Declined payments", "Afviste betalinger";
-    none_before: "none in the day before them", "ingen i døgnet før";
+    known_before: "{} known of the day before them", "{} kendt fra døgnet før";
     within: "within {}", "inden for {}";
     eid_from: "eID used from", "eID brugt fra";
     unknown_title: "What is not known", "Hvad der ikke vides";
