@@ -433,9 +433,10 @@ async fn rules(State(console): Here, Extension(who): Who, uri: Uri, headers: Hea
 async fn health(State(console): Here, Extension(who): Who, uri: Uri, headers: HeaderMap) -> Page {
     let look = console.look(Some(&who), &headers, &uri);
     let (metrics, readiness) = (Arc::clone(&console.metrics), Arc::clone(&console.readiness));
+    let ledger = Arc::clone(&console.teller.ledger);
     let page = console
         .clerks
-        .look(move |tx| health::page(&look, tx, &metrics, &readiness));
+        .look(move |tx| health::page(&look, tx, &metrics, &readiness, &ledger));
     page.await.map(Html)
 }
 

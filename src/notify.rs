@@ -5,13 +5,16 @@
 //! together with what it tells, so that a crash between any two steps loses nothing and doubles nothing. It judges
 //! no fraud, and scoring waits for nothing here.
 
+mod behind;
 pub mod chronicle;
+mod counts;
 pub mod hook;
 mod memory;
 pub mod pace;
 pub mod plan;
 pub mod rebuild;
 pub mod record;
+mod recount;
 pub mod send;
 
 use crate::clock::{self, Stopwatch};

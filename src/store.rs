@@ -16,6 +16,7 @@ pub mod notes;
 pub mod offsets;
 pub mod outbox;
 pub mod people;
+pub mod queue;
 pub mod rebuilt;
 pub mod samples;
 pub mod sessions;

@@ -126,6 +126,9 @@ pub struct Owner {
     /// Whether it answers by TLS.
     #[serde(default)]
     pub tls: bool,
+    /// The rule book that scores the partition.
+    #[serde(default)]
+    pub ruleset: String,
 }
 
 /// What the API knows from the topics.
@@ -184,6 +187,18 @@ impl Ledger {
     /// Who scores a partition, as far as it was announced.
     pub fn owner(&self, partition: i32) -> Option<Owner> {
         read(&self.owners).get(&partition).cloned()
+    }
+
+    /// How many partitions each instance scores by each rule book, in the order of their names.
+    pub fn rule_books(&self) -> BTreeMap<(String, String), i64> {
+        let mut books = BTreeMap::new();
+        for owner in read(&self.owners).values() {
+            if let Some(instance) = &owner.instance {
+                let key = (instance.clone(), owner.ruleset.clone());
+                *books.entry(key).or_default() += 1;
+            }
+        }
+        books
     }
 
     /// The switch of all enforcement as it was set last; nothing where it never was.

@@ -5,13 +5,15 @@ use crate::cli::live::Settings;
 use crate::cli::rules::{BAD_FILES, FAILED, FINE};
 use crate::config::Config;
 use crate::notify::rebuild;
+use crate::rulebook;
 use clap::Subcommand;
 use std::io::{self, Write};
 
 /// What can be done with the store.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Read alerts and holds whole from their topics, and put right what the store misses or has wrong
+    /// Read the topics whole, and put right what the store misses or has wrong of alerts, holds, cases, dispositions and
+    /// counts
     Rebuild(Settings),
 }
 
@@ -28,12 +30,25 @@ pub fn run(command: &Command, out: &mut dyn Write, err: &mut dyn Write) -> io::R
             return Ok(BAD_FILES);
         }
     };
-    match rebuild::rebuild(&config) {
+    let book = match rulebook::chosen(config.rules.dir.as_deref()) {
+        Ok(loaded) => loaded.book,
+        Err(problems) => {
+            write!(err, "{problems}")?;
+            return Ok(BAD_FILES);
+        }
+    };
+    match rebuild::rebuild(&config, &book.rates) {
         Ok(found) => {
             writeln!(
                 out,
-                "{} records read, {} were no lines of ours; {} rows were missing or wrong and are put right\n{} alerts and {} holds are in the store",
-                found.read, found.unreadable, found.mended, found.alerts, found.holds
+                "{} records read, {} were no lines of ours; {} rows were missing or wrong and are put right\n{} alerts, {} holds and {} cases are in the store; {} dispositions were in the log",
+                found.read,
+                found.unreadable,
+                found.mended,
+                found.alerts,
+                found.holds,
+                found.behind.cases,
+                found.behind.dispositions
             )?;
             Ok(FINE)
         }

@@ -13,8 +13,9 @@ use crate::api::teller::Teller;
 use crate::domain::time::DAY_MS;
 use crate::store::Tx;
 use crate::store::alerts;
-use crate::store::cases::{self, Kept, Queued};
+use crate::store::cases::{self, Kept};
 use crate::store::notes::{self, Disposition, Note};
+use crate::store::queue::{self, Queued};
 use askama::Template;
 
 /// Events shown in the table; the plot has them all.
@@ -98,7 +99,7 @@ pub fn page(
     sheet: &Sheet,
     id: &str,
 ) -> Result<String, ConsoleError> {
-    let (Some(mut case), Some(kept)) = (cases::one(tx, id)?, alerts::story(tx, id)?) else {
+    let (Some(mut case), Some(kept)) = (queue::one(tx, id)?, alerts::story(tx, id)?) else {
         return Err(ConsoleError::NotFound);
     };
     let verdicts = notes::dispositions_of(tx, id)?;
@@ -107,7 +108,7 @@ pub fn page(
     let raised: Raised = serde_json::from_str(&kept.line).unwrap_or_default();
     let (from_ms, to_ms) = Story::span(case.first_at_ms, case.at_ms);
     let events = cases::events(tx, &case.cardholder, from_ms, to_ms)?;
-    let others = cases::others(tx, &case.cardholder, id)?;
+    let others = queue::others(tx, &case.cardholder, id)?;
     let story = Story::of(look, &events, &raised);
     let largest = story.largest();
     let habits = teller.and_then(|teller| {
@@ -318,9 +319,7 @@ fn beside_declines(
         usual: if before.is_empty() {
             words.unknown.to_owned()
         } else {
-            words
-                .known_before
-                .replace("{}", &look.number(before_count))
+            words.known_before.replace("{}", &look.number(before_count))
         },
         is_odd: count > 1 && count > before_count,
     }))

@@ -4,11 +4,13 @@
 
 use super::look::{ConsoleError, Look};
 use super::words::Words;
+use crate::api::ledger::Ledger;
 use crate::store::samples::{self, Sample};
 use crate::store::tallies::{self, What};
 use crate::store::{Tx, alerts};
 use crate::telemetry::{Metrics, Readiness};
 use askama::Template;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Days of refused records shown.
@@ -24,6 +26,15 @@ struct Line {
     name: String,
     shown: String,
     is_bad: bool,
+}
+
+/// By which rule book an instance scores, and how many partitions.
+struct Book {
+    instance: String,
+    ruleset: String,
+    partitions: i64,
+    /// Another one scores most partitions.
+    is_other: bool,
 }
 
 #[derive(Template)]
@@ -42,6 +53,7 @@ struct Page<'p> {
     lag: Vec<Line>,
     ages: Vec<Line>,
     saves: Vec<Line>,
+    books: Vec<Book>,
     rejects: Vec<Line>,
     outbox: Vec<Line>,
     samples: Vec<Sample>,
@@ -60,6 +72,7 @@ pub fn page(
     tx: &mut Tx<'_>,
     metrics: &Metrics,
     readiness: &Readiness,
+    ledger: &Ledger,
 ) -> Result<String, ConsoleError> {
     let today = tallies::day(look.now_ms);
     let mut rejects: Vec<Line> = Vec::new();
@@ -96,6 +109,7 @@ pub fn page(
         lag: lag(look, metrics),
         ages: ages(look, metrics),
         saves: saves(look, metrics),
+        books: books(ledger),
         outbox: outbox(look, metrics),
         rejects,
         samples: samples::all(tx)?,
@@ -103,9 +117,27 @@ pub fn page(
     Ok(page.render()?)
 }
 
+/// What the instances announce. A book that the fewer partitions have is on its way in, or its instance on its way out.
+fn books(ledger: &Ledger) -> Vec<Book> {
+    let books = ledger.rule_books();
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    for ((_, ruleset), count) in &books {
+        *sums.entry(ruleset).or_default() += count;
+    }
+    let most = sums.iter().max_by_key(|(_, count)| **count);
+    let most = most.map(|(ruleset, _)| (*ruleset).to_owned());
+    let book = |((instance, ruleset), partitions): (&(String, String), &i64)| Book {
+        instance: instance.clone(),
+        ruleset: ruleset.clone(),
+        partitions: *partitions,
+        is_other: most.as_ref() != Some(ruleset),
+    };
+    books.iter().map(book).collect()
+}
+
 /// Records not read yet, by topic: the sum of its partitions.
 fn lag(look: &Look, metrics: &Metrics) -> Vec<Line> {
-    let mut sums: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for (labels, count) in metrics.lag_records.all() {
         *sums
             .entry(labels.into_iter().next().unwrap_or_default())

@@ -5,7 +5,8 @@
 use super::look::{ConsoleError, Look};
 use super::words::Words;
 use crate::domain::codes::Severity;
-use crate::store::cases::{self, Queued, Wanted};
+use crate::store::cases;
+use crate::store::queue::{self, Queued, Wanted};
 use crate::store::tallies::{self, What};
 use crate::store::{StoreError, Tx};
 use askama::Template;
@@ -119,8 +120,8 @@ impl<'p> List<'p> {
             let count = counts.iter().filter(|tally| tally.key == severity.word());
             (severity, count.map(|tally| tally.count).sum())
         };
-        let mut rows = cases::queue(tx, &asked.wanted())?;
-        let most = usize::try_from(cases::PAGE).unwrap_or(usize::MAX);
+        let mut rows = queue::queue(tx, &asked.wanted())?;
+        let most = usize::try_from(queue::PAGE).unwrap_or(usize::MAX);
         let more = rows.len() > most;
         rows.truncate(most);
         let next = rows
@@ -170,7 +171,7 @@ pub fn page(look: &Look, tx: &mut Tx<'_>, asked: &Asked) -> Result<String, Conso
         w: look.words(),
         here: "queue",
         asked,
-        patterns: cases::patterns(tx, asked.state == "closed")?,
+        patterns: queue::patterns(tx, asked.state == "closed")?,
         list: List::read(look, tx, asked)?,
     };
     Ok(page.render()?)

@@ -399,6 +399,10 @@ words! {
     holds_waiting: "Holds unacknowledged", "Spærringer uden kvittering";
     holds_text: "requested or delivered, and not in force yet", "anmodet eller leveret, men ikke i kraft endnu";
     this_instance: "in force on this instance", "i kraft på denne instans";
+    books: "Rule books in force", "Regelbøger i kraft";
+    books_text: "As each instance announces it for the partitions that it scores.", "Som hver instans melder det for de partitioner, den bedømmer.";
+    instance: "Instance", "Instans";
+    partitions: "Partitions", "Partitioner";
     lag: "Lag", "Efterslæb";
     lag_text: "Records that are there and were not read yet.", "Poster, der ligger klar og ikke er læst endnu.";
     topic: "Topic", "Emne";

@@ -4,8 +4,10 @@
 
 use crate::clock;
 use crate::config::Config;
+use crate::domain::currency::RateTable;
 use crate::notify::Trouble;
 use crate::notify::record::{self, Heard, Now};
+use crate::notify::recount::{Recounted, recount};
 use crate::store::alerts::{self, Shelf};
 use crate::store::{Store, StoreError, lease, offsets, rebuilt};
 use crate::stream::StreamError;
@@ -29,6 +31,8 @@ pub struct Rebuilt {
     pub alerts: i64,
     /// Holds in the store now.
     pub holds: i64,
+    /// What stands behind the episodes.
+    pub behind: Recounted,
 }
 
 /// A record of a topic.
@@ -39,11 +43,12 @@ struct Read {
     line: String,
 }
 
-/// Reads both topics from their beginning to their end into the store.
+/// Reads alerts and holds from their beginning to their end into the store, then what stands behind them from the log,
+/// the decisions and the dead letters.
 ///
 /// # Errors
 /// Where a notifier leads, the store does not answer, or the broker fails.
-pub fn rebuild(config: &Config) -> Result<Rebuilt, Trouble> {
+pub fn rebuild(config: &Config, rates: &RateTable) -> Result<Rebuilt, Trouble> {
     let mut store = Store::open(&config.store)?;
     let holder = format!("rebuild/{}", std::process::id());
     let kept = store.commit(|tx| {
@@ -67,6 +72,8 @@ pub fn rebuild(config: &Config) -> Result<Rebuilt, Trouble> {
     })?;
     found.mended = mended.alerts + mended.holds;
     (found.alerts, found.holds) = store.commit(alerts::count)?;
+    found.behind = recount(config, &mut store, &holder, rates)?;
+    found.read += found.behind.read;
     lease::give_back(&mut store, &holder)?;
     Ok(found)
 }

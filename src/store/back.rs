@@ -221,6 +221,14 @@ impl Back {
         }
     }
 
+    /// Runs what only PostgreSQL needs.
+    pub fn run_on_postgres(&mut self, sql: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(..) => self.run(sql),
+        }
+    }
+
     /// Changes rows; how many.
     pub fn change(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StoreError> {
         match self {

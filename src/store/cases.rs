@@ -1,7 +1,5 @@
-//! Cases: what the queue is sorted and searched by, and the events behind an episode.
-//!
-//! Every query of the queue walks one index from where the page before ended, so that a page costs the same with a
-//! million episodes. What a case is worth is a formula here; whether it is fraud is for the analyst.
+//! Cases: what the queue is sorted and searched by, and the events behind an episode. What a case is worth is a formula
+//! here; whether it is fraud is for the analyst.
 
 use super::alerts::{number, severity};
 use super::happening::Happening;
@@ -10,16 +8,12 @@ use crate::domain::codes::Severity;
 use crate::domain::time::HOUR_MS;
 use crate::engine::habit::log2_256;
 
-/// Rows of a page.
-pub const PAGE: i64 = 50;
 /// Events kept of a cardholder; the oldest give way.
 pub const MAX_EVENTS: i64 = 400;
 /// What is assumed to be at risk where no amount is known, in minor units.
 pub const ASSUMED_MINOR: i64 = 500_000;
 /// In this time without a new event an expected loss counts half: what was sent is harder to call back.
 pub const HALF_MS: i64 = 6 * HOUR_MS;
-/// Names of merchants that a search may mean.
-const MAX_MERCHANTS: i64 = 8;
 
 /// An event behind a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,8 +89,9 @@ pub fn keep(tx: &mut Tx<'_>, case: &Case) -> Result<Option<(bool, Severity)>, St
         .map(|(_, _, name)| name.to_lowercase());
     let rank = rank(case.score, case.base_minor, case.at_ms);
     tx.change(
-        "INSERT INTO cases (alert, is_open, rank, severity, pattern, cardholder, at_risk, currency, merchant, sought)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        "INSERT INTO cases (alert, is_open, rank, severity, pattern, cardholder, at_risk, currency, merchant, sought, person)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+             coalesce((SELECT person FROM claims WHERE claims.alert = $1), ''))
          ON CONFLICT (alert) DO UPDATE SET is_open = excluded.is_open, rank = excluded.rank,
              severity = excluded.severity, at_risk = excluded.at_risk, currency = excluded.currency,
              merchant = excluded.merchant, sought = excluded.sought",
@@ -249,256 +244,6 @@ pub fn events(
     Ok(rows.iter().rev().map(kept).collect())
 }
 
-/// A row of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queued {
-    /// The episode.
-    pub alert: String,
-    /// See [`rank`].
-    pub rank: i64,
-    /// When it began, event time.
-    pub first_at_ms: i64,
-    /// Its newest event, event time.
-    pub at_ms: i64,
-    /// When it was stored, wall time.
-    pub seen_ms: i64,
-    /// How bad it is.
-    pub severity: Severity,
-    /// 0-999.
-    pub score: i64,
-    /// How many events fed it.
-    pub count: i64,
-    /// The pattern.
-    pub pattern: String,
-    /// The cardholder.
-    pub cardholder: String,
-    /// Minor units of the largest payment asked for.
-    pub at_risk: Option<i64>,
-    /// Their currency.
-    pub currency: String,
-    /// Where it was asked for.
-    pub merchant: String,
-    /// The newest verdict.
-    pub verdict: Option<String>,
-    /// Whether it waits for somebody.
-    pub is_open: bool,
-    /// Who works on it.
-    pub person: Option<String>,
-    /// Since when.
-    pub since_ms: i64,
-}
-
-/// What the queue is to show.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Closed cases instead of open ones.
-    pub closed: bool,
-    /// Only this severity.
-    pub severity: Option<Severity>,
-    /// Only this pattern.
-    pub pattern: Option<String>,
-    /// Only what this person claimed; an empty name for what nobody did.
-    pub person: Option<String>,
-    /// An episode's id, a cardholder, or how a merchant's name begins.
-    pub sought: Option<String>,
-    /// Rank and id of the last row of the page before.
-    pub after: Option<(i64, String)>,
-}
-
-macro_rules! queue {
-    ($($from:literal),+) => {
-        concat!(
-            "SELECT cases.alert, cases.rank, alerts.first_at, alerts.at, alerts.seen, cases.severity, alerts.score,
-                 alerts.fed, cases.pattern, cases.cardholder, cases.at_risk, cases.currency, cases.merchant,
-                 cases.verdict, cases.is_open, claims.person, claims.since
-             FROM cases JOIN alerts ON alerts.id = cases.alert LEFT JOIN claims ON claims.alert = cases.alert WHERE ",
-            $($from),+,
-            " AND cases.is_open = $1 AND (cases.rank, cases.alert) < ($2, $3)
-             ORDER BY cases.rank DESC, cases.alert DESC LIMIT $4"
-        )
-    };
-}
-
-fn queued(row: &Row) -> Queued {
-    Queued {
-        alert: row.text(0).to_owned(),
-        rank: row.int(1),
-        first_at_ms: row.int(2),
-        at_ms: row.int(3),
-        seen_ms: row.int(4),
-        severity: severity(row.int(5)),
-        score: row.int(6),
-        count: row.int(7),
-        pattern: row.text(8).to_owned(),
-        cardholder: row.text(9).to_owned(),
-        at_risk: row.maybe(11).map(|_| row.int(10)),
-        currency: row.text(11).to_owned(),
-        merchant: row.text(12).to_owned(),
-        verdict: row.maybe(13).map(str::to_owned),
-        is_open: row.int(14) == 1,
-        person: row.maybe(15).map(str::to_owned),
-        since_ms: row.int(16),
-    }
-}
-
-/// A page of the queue, the most urgent first; one row more than a page where there are more.
-///
-/// # Errors
-/// Where the store does not answer.
-pub fn queue(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Vec<Queued>, StoreError> {
-    if let Some(sought) = &wanted.sought {
-        return search(tx, wanted, sought);
-    }
-    let mut values = first(wanted);
-    let severity = wanted.severity.map(number);
-    let sql = match (&wanted.person, &wanted.pattern, severity) {
-        (Some(person), _, _) if person.is_empty() => queue!("claims.person IS NULL"),
-        (Some(person), _, _) => {
-            values.push(person.into());
-            queue!("claims.person = $5")
-        }
-        (None, Some(pattern), Some(severity)) => {
-            values.extend([pattern.into(), severity]);
-            queue!("cases.pattern = $5 AND cases.severity = $6")
-        }
-        (None, Some(pattern), None) => {
-            values.push(pattern.into());
-            queue!("cases.pattern = $5")
-        }
-        (None, None, Some(severity)) => {
-            values.push(severity);
-            queue!("cases.severity = $5")
-        }
-        (None, None, None) => queue!("cases.rank IS NOT NULL"),
-    };
-    Ok(tx.rows(sql, &values)?.iter().map(queued).collect())
-}
-
-/// The values that every query of the queue begins with.
-fn first(wanted: &Wanted) -> Vec<Value> {
-    let (rank, alert) = wanted.after.clone().unwrap_or((i64::MAX, String::new()));
-    vec![
-        i64::from(!wanted.closed).into(),
-        rank.into(),
-        Value::Text(alert),
-        (PAGE + 1).into(),
-    ]
-}
-
-fn search(tx: &mut Tx<'_>, wanted: &Wanted, sought: &str) -> Result<Vec<Queued>, StoreError> {
-    let with = |value: &str| {
-        let mut values = first(wanted);
-        values.push(value.into());
-        values
-    };
-    let mut found = Vec::new();
-    // An id is one case, whether it is open or not.
-    for closed in [false, true] {
-        let wanted = Wanted {
-            closed,
-            ..Wanted::default()
-        };
-        let mut values = first(&wanted);
-        values.push(sought.to_lowercase().as_str().into());
-        found.extend(tx.rows(queue!("cases.alert = $5"), &values)?);
-    }
-    found.extend(tx.rows(queue!("cases.cardholder = $5"), &with(sought))?);
-    for merchant in merchants(tx, &sought.to_lowercase())? {
-        found.extend(tx.rows(queue!("cases.sought = $5"), &with(&merchant))?);
-    }
-    let mut found: Vec<Queued> = found.iter().map(queued).collect();
-    found.sort_by(|a, b| (b.rank, &b.alert).cmp(&(a.rank, &a.alert)));
-    found.dedup_by(|a, b| a.alert == b.alert);
-    found.truncate(usize::try_from(PAGE + 1).unwrap_or(usize::MAX));
-    Ok(found)
-}
-
-/// Merchants' names that begin so, one step along the index for each.
-fn merchants(tx: &mut Tx<'_>, begin: &str) -> Result<Vec<String>, StoreError> {
-    let mut names: Vec<String> = Vec::new();
-    for _ in 0..MAX_MERCHANTS {
-        let row = match names.last() {
-            None => tx.row(
-                "SELECT sought FROM cases WHERE sought >= $1 ORDER BY sought LIMIT 1",
-                &[begin.into()],
-            )?,
-            Some(last) => tx.row(
-                "SELECT sought FROM cases WHERE sought > $1 ORDER BY sought LIMIT 1",
-                &[last.into()],
-            )?,
-        };
-        match row.map(|row| row.text(0).to_owned()) {
-            Some(name) if name.starts_with(begin) => names.push(name),
-            Some(_) | None => break,
-        }
-    }
-    Ok(names)
-}
-
-/// One case of the queue.
-///
-/// # Errors
-/// Where the store does not answer.
-pub fn one(tx: &mut Tx<'_>, alert: &str) -> Result<Option<Queued>, StoreError> {
-    for closed in [false, true] {
-        let wanted = Wanted {
-            closed,
-            ..Wanted::default()
-        };
-        let mut values = first(&wanted);
-        values.push(alert.into());
-        if let Some(row) = tx.row(queue!("cases.alert = $5"), &values)? {
-            return Ok(Some(queued(&row)));
-        }
-    }
-    Ok(None)
-}
-
-/// The newest other cases of a cardholder, open ones first.
-///
-/// # Errors
-/// Where the store does not answer.
-pub fn others(tx: &mut Tx<'_>, cardholder: &str, but: &str) -> Result<Vec<Queued>, StoreError> {
-    let mut found = Vec::new();
-    for closed in [false, true] {
-        let wanted = Wanted {
-            closed,
-            ..Wanted::default()
-        };
-        let mut values = first(&wanted);
-        values.push(cardholder.into());
-        found.extend(
-            tx.rows(queue!("cases.cardholder = $5"), &values)?
-                .iter()
-                .map(queued),
-        );
-    }
-    found.retain(|case| case.alert != but);
-    Ok(found)
-}
-
-/// The patterns of which there is a case, one step along the index for each.
-///
-/// # Errors
-/// Where the store does not answer.
-pub fn patterns(tx: &mut Tx<'_>, closed: bool) -> Result<Vec<String>, StoreError> {
-    /// Rule books have some dozens.
-    const MOST: usize = 100;
-    let mut names: Vec<String> = Vec::new();
-    while names.len() < MOST {
-        let last = names.last().map_or("", String::as_str);
-        let row = tx.row(
-            "SELECT pattern FROM cases WHERE is_open = $1 AND pattern > $2 ORDER BY pattern LIMIT 1",
-            &[i64::from(!closed).into(), last.into()],
-        )?;
-        match row {
-            Some(row) => names.push(row.text(0).to_owned()),
-            None => break,
-        }
-    }
-    Ok(names)
-}
-
 /// The open episodes of a cardholder, with what a case is made of: id, score, times, severity, pattern, line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episode {
@@ -583,4 +328,36 @@ pub fn is_watched(tx: &mut Tx<'_>, cardholder: &str) -> Result<bool, StoreError>
         &[cardholder.into()],
     )?;
     Ok(row.is_some())
+}
+
+/// The newest episodes of a cardholder that were found to be fraud, at most 24, the oldest first.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn of_fraud(tx: &mut Tx<'_>, cardholder: &str) -> Result<Vec<Episode>, StoreError> {
+    let rows = tx.rows(
+        "SELECT alerts.id, first_at, alerts.at, status, alerts.severity, score, alerts.pattern, alerts.cardholder, line
+         FROM cases JOIN alerts ON alerts.id = cases.alert
+         WHERE cases.cardholder = $1 AND cases.verdict = 'fraud' ORDER BY first_at DESC, alerts.id DESC LIMIT 24",
+        &[cardholder.into()],
+    )?;
+    Ok(rows.iter().rev().map(episode).collect())
+}
+
+/// All episodes after an id, in the order of ids, so many at most; each with the newest verdict on it.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn all(
+    tx: &mut Tx<'_>,
+    after: &str,
+    most: i64,
+) -> Result<Vec<(Episode, Option<String>)>, StoreError> {
+    let rows = tx.rows(
+        "SELECT id, first_at, at, status, alerts.severity, score, alerts.pattern, alerts.cardholder, line, cases.verdict
+         FROM alerts LEFT JOIN cases ON cases.alert = alerts.id WHERE id > $1 ORDER BY id LIMIT $2",
+        &[after.into(), most.into()],
+    )?;
+    let with_verdict = |row: &Row| (episode(row), row.maybe(9).map(str::to_owned));
+    Ok(rows.iter().map(with_verdict).collect())
 }

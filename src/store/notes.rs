@@ -88,6 +88,7 @@ pub fn claim(
     )?;
     // Of two at once the second waits for the first, and finds their claim here.
     let claim = claim_of(tx, alert)?;
+    name_holder(tx, alert)?;
     Ok(claim.ok_or(Refused::Unknown))
 }
 
@@ -106,6 +107,16 @@ pub fn claim_of(tx: &mut Tx<'_>, alert: &str) -> Result<Option<Claim>, StoreErro
     }))
 }
 
+/// The queue finds a case by who works on it: an index holds that.
+fn name_holder(tx: &mut Tx<'_>, alert: &str) -> Result<(), StoreError> {
+    tx.change(
+        "UPDATE cases SET person = coalesce((SELECT person FROM claims WHERE claims.alert = cases.alert), '')
+         WHERE alert = $1",
+        &[alert.into()],
+    )
+    .map(drop)
+}
+
 /// Gives a claim back; false where it was not theirs.
 ///
 /// # Errors
@@ -115,6 +126,7 @@ pub fn give_back(tx: &mut Tx<'_>, alert: &str, person: &str) -> Result<bool, Sto
         "DELETE FROM claims WHERE alert = $1 AND person = $2",
         &[alert.into(), person.into()],
     )?;
+    name_holder(tx, alert)?;
     Ok(gone == 1)
 }
 
@@ -198,7 +210,11 @@ pub fn dispose(tx: &mut Tx<'_>, alert: &str, found: &Disposition) -> Result<bool
              SELECT id FROM dispositions WHERE alert = $1 ORDER BY at DESC, id LIMIT 10 OFFSET $2)",
         &[alert.into(), MAX_DISPOSITIONS.into()],
     )?;
-    tx.change("DELETE FROM claims WHERE alert = $1", &[alert.into()])?;
+    // One that was known says nothing of who took the episode up again since.
+    if kept == 1 {
+        tx.change("DELETE FROM claims WHERE alert = $1", &[alert.into()])?;
+        name_holder(tx, alert)?;
+    }
     Ok(kept == 1)
 }
 

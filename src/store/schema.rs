@@ -6,11 +6,19 @@ use super::StoreError;
 use super::back::Back;
 
 /// The migrations, the first one number 1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
 ];
+
+/// What PostgreSQL is told besides, after the migration of a number: names are searched by how they begin, which only the
+/// order of their bytes keeps together; in Danish `aa` comes after `z`.
+const POSTGRES: [(i64, &str); 1] = [(
+    4,
+    "ALTER TABLE cases ALTER COLUMN sought TYPE TEXT COLLATE \"C\"",
+)];
 
 /// Brings the schema up to date.
 pub fn migrate(back: &mut Back) -> Result<(), StoreError> {
@@ -34,6 +42,9 @@ fn guarded(back: &mut Back) -> Result<(), StoreError> {
         .filter(|(version, _)| *version > found)
     {
         back.run(sql)?;
+        for (_, sql) in POSTGRES.iter().filter(|(after, _)| *after == version) {
+            back.run_on_postgres(sql)?;
+        }
         back.change(
             "INSERT INTO varsel_schema (version) VALUES ($1)",
             &[version.into()],

@@ -140,3 +140,34 @@ pub fn forget(tx: &mut Tx<'_>, what: What, day: i64) -> Result<(), StoreError> {
     )
     .map(drop)
 }
+
+/// Takes away what is counted of a kind from a day on.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn clear(tx: &mut Tx<'_>, what: What, from_day: i64) -> Result<(), StoreError> {
+    tx.change(
+        "DELETE FROM tallies WHERE what = $1 AND day >= $2",
+        &[what.word().into(), from_day.into()],
+    )
+    .map(drop)
+}
+
+/// Lets a count be this many at least.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn raise(
+    tx: &mut Tx<'_>,
+    what: What,
+    day: i64,
+    key: &str,
+    least: i64,
+) -> Result<(), StoreError> {
+    tx.change(
+        "INSERT INTO tallies (what, day, key, count) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (what, day, key) DO UPDATE SET count = excluded.count WHERE tallies.count < excluded.count",
+        &[what.word().into(), day.into(), key.into(), least.into()],
+    )
+    .map(drop)
+}

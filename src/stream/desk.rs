@@ -396,6 +396,10 @@ impl<'m> Desk<'m> {
         match said {
             Said::Failed(error) => Err(error),
             Said::Left(..) => Ok(()),
+            Said::Book(partition, book) if self.owned.contains_key(&partition) => {
+                self.owners.announce(partition, &book)
+            }
+            Said::Book(..) => Ok(()),
             Said::Taken {
                 partition,
                 wanted,
@@ -473,7 +477,9 @@ impl<'m> Desk<'m> {
                     left += 1;
                     last.extend(snapshot);
                 }
-                other @ (Said::Taken { .. } | Said::Failed(_)) => self.heard(other)?,
+                other @ (Said::Taken { .. } | Said::Book(..) | Said::Failed(_)) => {
+                    self.heard(other)?
+                }
             }
         }
         if !lost {

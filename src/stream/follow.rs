@@ -170,7 +170,8 @@ fn letter(message: &BorrowedMessage<'_>) -> Option<(String, String)> {
     Some((of(records::LETTER_REASON)?, of(records::LETTER_TEXT)?))
 }
 
-fn followed(message: &BorrowedMessage<'_>) -> Followed {
+/// A record as it is followed.
+pub fn followed(message: &BorrowedMessage<'_>) -> Followed {
     let told = records::told(message);
     Followed {
         topic: message.topic().to_owned(),

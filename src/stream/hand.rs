@@ -80,6 +80,8 @@ pub enum Said {
     },
     /// A partition is left, with its last state where that is newer than its last snapshot.
     Left(i32, Option<Snapshot>),
+    /// A partition is scored by this rule book from now on.
+    Book(i32, Arc<str>),
     /// The work cannot go on.
     Failed(StreamError),
 }
@@ -127,6 +129,8 @@ struct Owned {
     saved: i64,
     /// Its next offset when it was taken over.
     taken: i64,
+    /// The rule book that was last said to score it.
+    book: Arc<str>,
 }
 
 impl<'g> Hand<'g> {
@@ -152,6 +156,11 @@ impl<'g> Hand<'g> {
             };
             if word.is_some_and(|word| said.send(word).is_err()) {
                 return;
+            }
+            if self.counted.elapsed() > COUNT_EVERY {
+                self.counted = Stopwatch::start();
+                self.cardholders();
+                self.books(said);
             }
             self.count();
             self.snapshots();
@@ -209,6 +218,7 @@ impl<'g> Hand<'g> {
             wait: self.ground.every * share / 16,
             saved,
             taken: saved,
+            book: Arc::clone(&self.ground.prepared.version),
         };
         self.shards.insert(taking.partition, owned);
         self.counted = Stopwatch::start();
@@ -368,12 +378,26 @@ impl<'g> Hand<'g> {
         }
     }
 
+    /// Says by which rule book a shard scores now, where that has changed; who does not listen at once is told later.
+    fn books(&mut self, said: &SyncSender<Said>) {
+        for (partition, owned) in &mut self.shards {
+            let book = owned
+                .seat
+                .look(|shard| Arc::clone(&shard.engine().prepared().version));
+            let Some(book) = book.filter(|book| *book != owned.book) else {
+                continue;
+            };
+            if said
+                .try_send(Said::Book(*partition, Arc::clone(&book)))
+                .is_ok()
+            {
+                owned.book = book;
+            }
+        }
+    }
+
     /// Adds what was counted to the metrics.
     fn count(&mut self) {
-        if self.counted.elapsed() > COUNT_EVERY {
-            self.counted = Stopwatch::start();
-            self.cardholders();
-        }
         let tally = std::mem::take(&mut self.bench.tally);
         if tally.records == 0 && tally.gaps == 0 {
             return;

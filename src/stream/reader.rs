@@ -29,6 +29,7 @@ pub struct Reader {
     topic: String,
     /// Partition → next offset wanted and the offset after the last.
     left: BTreeMap<i32, (i64, i64)>,
+    is_from_the_first: bool,
 }
 
 impl std::fmt::Debug for Reader {
@@ -55,13 +56,14 @@ impl Reader {
             .topics()
             .first()
             .map_or(0, |t| t.partitions().len());
-        let mut left = BTreeMap::new();
+        let (mut left, mut is_from_the_first) = (BTreeMap::new(), true);
         let mut list = TopicPartitionList::new();
         for partition in 0..i32::try_from(count).unwrap_or(0) {
             let (low, high) = asked("ask where a topic begins and ends", || {
                 consumer.fetch_watermarks(topic, partition, ASK)
             })?;
             left.insert(partition, (low, high));
+            is_from_the_first &= low == 0;
             list.add_partition_offset(topic, partition, Offset::Offset(low))
                 .map_err(StreamError::client("name an offset"))?;
         }
@@ -74,7 +76,18 @@ impl Reader {
             pulse: Pulse::default(),
             topic: topic.to_owned(),
             left,
+            is_from_the_first,
         })
+    }
+
+    /// Whether the topic still had its first record, in every partition, when the reader was made.
+    pub fn is_from_the_first(&self) -> bool {
+        self.is_from_the_first
+    }
+
+    /// Each partition with the offset after what was read.
+    pub fn ends(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.left.iter().map(|(part, (next, _))| (*part, *next))
     }
 
     /// Whether all that was there at the beginning has been read.

@@ -80,7 +80,9 @@ fn signed(number: u64) -> i64 {
 /// One alert with its case; every tenth is open, as after a bad week, and every hundredth cardholder has events.
 fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
     let chance = mixed(number);
-    let severity = Severity::ALL[usize::try_from(chance % 4).unwrap_or(0)];
+    // What is open shall be of every kind: another chance than that.
+    let kind = mixed(chance);
+    let severity = Severity::ALL[usize::try_from(kind % 4).unwrap_or(0)];
     let at_ms = START_MS + signed(number) * 60_000;
     let is_open = chance.is_multiple_of(10);
     let cardholder = format!("p-{}", chance % 400_000);
@@ -91,9 +93,9 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         status: if is_open { "updated" } else { "closed" }.to_owned(),
         card: Some(format!("c-{}", chance % 400_000)),
         cardholder: cardholder.clone(),
-        pattern: format!("pattern-{}", chance / 4 % PATTERNS),
+        pattern: format!("pattern-{}", kind / 4 % PATTERNS),
         severity: severity.word().to_owned(),
-        score: signed(chance / 100 % 1_000),
+        score: signed(kind / 100 % 1_000),
         count: 8,
     };
     let line = serde_json::json!({
@@ -103,7 +105,7 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         "reasons": [{"code": "over-balance", "text": "Two money transfers were declined for lack of funds within a day"}],
     });
     alerts::keep(tx, Shelf::Store, &alert, &line.to_string(), at_ms)?;
-    let minor = signed(chance / 7 % 5_000_000);
+    let minor = signed(kind / 7 % 5_000_000);
     let case = Case {
         alert: alert.id.clone(),
         is_open,
@@ -115,7 +117,7 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
         at_risk: Some((
             minor,
             "DKK".to_owned(),
-            format!("Merchant {}", chance % 5_000),
+            format!("Merchant {}", kind % 5_000),
         )),
         base_minor: Some(minor),
     };
@@ -137,7 +139,7 @@ fn put(tx: &mut Tx<'_>, number: u64) -> Result<(), StoreError> {
 }
 
 /// What is asked of the queue, and what it is called.
-fn questions() -> [(&'static str, Asked); 7] {
+fn questions() -> [(&'static str, Asked); 9] {
     let asked = |change: &dyn Fn(&mut Asked)| {
         let mut asked = Asked::default();
         change(&mut asked);
@@ -155,6 +157,21 @@ fn questions() -> [(&'static str, Asked); 7] {
         ),
         ("queue, nobody's", asked(&|asked| asked.by = "-".to_owned())),
         ("queue, mine", asked(&|asked| asked.by = "anna".to_owned())),
+        (
+            "queue, mine of a pattern",
+            asked(&|asked| {
+                asked.by = "anna".to_owned();
+                asked.pattern = "pattern-3".to_owned();
+            }),
+        ),
+        (
+            "queue, nobody's of both",
+            asked(&|asked| {
+                asked.by = "-".to_owned();
+                asked.pattern = "pattern-3".to_owned();
+                asked.severity = "critical".to_owned();
+            }),
+        ),
         (
             "queue, closed",
             asked(&|asked| asked.state = "closed".to_owned()),

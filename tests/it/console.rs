@@ -15,6 +15,7 @@ use crate::notify::place_in;
 use browser::Browser;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -69,9 +70,14 @@ impl World {
     }
 
     fn changed(lines: &[String], change: impl FnOnce(&mut Config)) -> Self {
+        Self::beginning(lines, None, change)
+    }
+
+    fn beginning(lines: &[String], rules: Option<&Path>, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let place = place_in(&dir);
         let mut bank = Bank::new();
+        bank.rules = rules.map(Path::to_owned);
         bank.change(|config| {
             config.run.roles.insert(Role::Notify);
             config.store = place.clone();

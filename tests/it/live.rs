@@ -56,6 +56,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A broker, its monitor's settings, and a folder.
 pub struct Bank {
     pub config: Arc<Config>,
+    /// Where monitors that are still to start look for a new rule book.
+    pub rules: Option<PathBuf>,
     sender: Sender,
     dir: TempDir,
     sent: u64,
@@ -80,6 +82,7 @@ impl Bank {
         let sender = Sender::new(&config, &Arc::new(Metrics::default())).unwrap();
         Self {
             config,
+            rules: None,
             sender,
             dir,
             sent: 0,
@@ -143,7 +146,7 @@ impl Bank {
         let metrics = Arc::new(Metrics::default());
         let parts = Parts {
             config: Arc::new(config),
-            rules: None,
+            rules: self.rules.clone(),
             loaded: rulebook::embedded().unwrap(),
             geo: Geo::embedded().unwrap(),
             metrics: Arc::clone(&metrics),

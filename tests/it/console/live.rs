@@ -2,6 +2,8 @@
 //! `tests/browser`.
 
 use super::*;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 #[test]
 fn a_page_hears_of_an_alert_as_it_is_stored() {
@@ -29,6 +31,53 @@ fn a_page_hears_of_an_alert_as_it_is_stored() {
         assert!(named.is_none() || data["severity"].as_i64().unwrap() > 0);
     }
     world.until(|_| world.episodes().contains(named.as_ref().unwrap()));
+}
+
+#[test]
+fn the_health_page_has_the_rule_book_that_scores_now_of_each_instance() {
+    let rules = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, rules.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    // What the rules need is in the folder's own folder.
+    let lists = rules.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    for file in
+        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/lists")).unwrap()
+    {
+        let path = file.unwrap().path();
+        std::fs::copy(&path, lists.join(path.file_name().unwrap())).unwrap();
+    }
+    let world = World::beginning(&[], Some(rules.path()), |_| {});
+    let mut anna = world.visit("anna");
+    let instance = world.bank.config.run.instance.clone();
+    let mut shows = |version: &str| {
+        let watch = Stopwatch::start();
+        loop {
+            let page = anna.get("/console/health").text;
+            let (_, books) = page.split_once("id=\"h-books\"").unwrap();
+            let (books, _) = books.split_once("</section>").unwrap();
+            if books.contains(&instance) && books.contains(version) {
+                return;
+            }
+            assert!(watch.elapsed() < PATIENCE, "no {version} in {books}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    shows(&varsel::rulebook::embedded().unwrap().book.version);
+    let policy = rules.path().join("policy.yaml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, format!("{text}\n# Another book.\n")).unwrap();
+    let next = varsel::rulebook::chosen(Some(rules.path()))
+        .unwrap()
+        .book
+        .version;
+    let monitor = world.monitor.as_ref().unwrap();
+    monitor.signals.reload.store(true, Ordering::Relaxed);
+    shows(&next);
 }
 
 #[test]

@@ -7,8 +7,10 @@ use crate::live::{Bank, cases};
 use std::collections::BTreeSet;
 use varsel::clock::Stopwatch;
 use varsel::config::Role;
+use varsel::domain::currency::RateTable;
 use varsel::notify::rebuild::rebuild;
-use varsel::store::alerts;
+use varsel::store::{alerts, offsets};
+use varsel::stream::reader::Reader;
 
 /// Every column that the topics speak of, of both tables.
 fn rows(place: &Place) -> Vec<String> {
@@ -16,6 +18,20 @@ fn rows(place: &Place) -> Vec<String> {
                    || ' ' || pattern || ' ' || cardholder || ' ' || coalesce(card, '-') || ' ' || line FROM alerts
                UNION ALL SELECT id || ' ' || alert || ' ' || at || ' ' || state || ' ' || step || ' ' || cardholder
                    || ' ' || coalesce(card, '-') || ' ' || line FROM holds ORDER BY 1";
+    asked(place, sql)
+}
+
+fn rates() -> RateTable {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    varsel::rulebook::chosen(Some(&rules))
+        .unwrap()
+        .book
+        .rates
+        .clone()
+}
+
+/// The rows of a question that gives one text each.
+fn asked(place: &Place, sql: &str) -> Vec<String> {
     match place {
         Place::File(path) => {
             let store = rusqlite::Connection::open(path).unwrap();
@@ -86,14 +102,14 @@ fn no_loss_every_alert_of_the_recorded_cases_is_mailed_once_and_the_store_is_wha
          UPDATE alerts SET fed = 1000000 WHERE id LIKE '%2' OR id LIKE '%9';
          UPDATE alerts SET score = score + 1, cardholder = 'p', first_at = at + 1;",
     );
-    let found = rebuild(&bank.config).unwrap();
+    let found = rebuild(&bank.config, &rates()).unwrap();
     assert_eq!(
         (found.alerts, found.holds, found.unreadable),
         (alerts, holds, 0)
     );
     assert_eq!(found.mended, u64::try_from(alerts + holds).unwrap());
     assert_eq!(rows(&place), whole);
-    assert_eq!(rebuild(&bank.config).unwrap().mended, 0);
+    assert_eq!(rebuild(&bank.config, &rates()).unwrap().mended, 0);
     assert_eq!(
         store
             .commit(|tx| outbox::standing(tx, i64::MAX, 0))
@@ -101,6 +117,127 @@ fn no_loss_every_alert_of_the_recorded_cases_is_mailed_once_and_the_store_is_wha
             .waiting,
         0
     );
+}
+
+/// What stands behind the episodes: cases with their rules and verdicts, what was found, what is counted, what was
+/// refused.
+fn behind(place: &Place) -> Vec<String> {
+    let cases = "SELECT alert || ' ' || is_open || ' ' || rank || ' ' || severity || ' ' || pattern || ' ' || cardholder
+                     || ' ' || coalesce(at_risk, -1) || ' ' || coalesce(currency, '-') || ' ' || coalesce(merchant, '-')
+                     || ' ' || coalesce(verdict, '-') || ' ' || coalesce(person, '-') FROM cases
+                 UNION ALL SELECT alert || ' ' || rule FROM case_rules
+                 UNION ALL SELECT id || ' ' || alert || ' ' || verdict || ' ' || person || ' ' || reason FROM dispositions
+                 UNION ALL SELECT what || ' ' || day || ' ' || key || ' ' || count FROM tallies WHERE count <> 0
+                 UNION ALL SELECT place || ' ' || reason || ' ' || said || ' ' || record FROM samples ORDER BY 1";
+    asked(place, cases)
+}
+
+fn events(place: &Place) -> BTreeSet<String> {
+    let sql = "SELECT cardholder || ' ' || id || ' ' || at || ' ' || line || ' ' || coalesce(country, '-')
+                   || coalesce(decision, '-') FROM events";
+    asked(place, sql).into_iter().collect()
+}
+
+#[test]
+fn no_loss_what_stands_behind_the_episodes_is_put_right_from_the_topics() {
+    let mut bank = Bank::new();
+    let dir = tempfile::tempdir().unwrap();
+    let place = place_in(&dir);
+    bank.change(|config| {
+        config.run.roles.insert(Role::Notify);
+        config.store = place.clone();
+    });
+    bank.feed(&cases());
+    let monitor = bank.start();
+    monitor.until(bank.sent());
+    let raised: Vec<alerts::Alert> = bank
+        .lines(&bank.config.topics.alerts)
+        .iter()
+        .map(|line| alerts::Alert::read(line).unwrap())
+        .collect();
+    let of_one = raised[0].cardholder.clone();
+    let other = raised.iter().find(|alert| alert.cardholder != of_one);
+    let found = |id: &str, alert: &alerts::Alert, verdict: &str| {
+        format!(
+            r#"{{"type":"disposition","id":"{id}","at":"2018-04-01T12:00:00Z","cardholder":"{}","subject":{{"alert":"{}"}},"verdict":"{verdict}","by":"anna","reason":"asked by telephone"}}"#,
+            alert.cardholder, alert.id
+        )
+    };
+    let mut told: Vec<String> = raised
+        .iter()
+        .filter(|alert| alert.cardholder == of_one && alert.status == "open")
+        .zip(0..)
+        .map(|(alert, n)| found(&format!("d-{n}"), alert, "fraud"))
+        .collect();
+    told.push(found("e-1", other.unwrap(), "fraud"));
+    told.push(found("e-2", other.unwrap(), "good"));
+    let dispositions = told.len();
+    told.push("{\"type\":\"authorization\"}".to_owned());
+    bank.feed(&told);
+    monitor.until(bank.sent());
+    let mut store = Store::open(&place).unwrap();
+    let topics = bank.config.topics.clone();
+    let watch = Stopwatch::start();
+    for topic in [&topics.log, &topics.decisions, &topics.dead_letters] {
+        let mut reader = Reader::whole(&bank.config, topic).unwrap();
+        reader.to_end(|_| {}).unwrap();
+        for (part, end) in reader.ends() {
+            // The chronicle keeps where it is; a partition without a record has no place.
+            let is_there = |store: &mut Store| {
+                let kept = store.look(offsets::all).unwrap();
+                kept.get(&(topic.clone(), part)).copied().unwrap_or(0) >= end
+            };
+            while !is_there(&mut store) {
+                assert!(watch.elapsed() < Duration::from_secs(60), "{topic} {part}");
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+    }
+    let count = |sql: &str| asked(&place, sql).len();
+    while count("SELECT alert FROM cases WHERE is_open = 0") < 2 {
+        assert!(
+            watch.elapsed() < Duration::from_secs(60),
+            "nothing is closed"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    monitor.stop();
+
+    let (whole, kept) = (behind(&place), events(&place));
+    assert_eq!(count("SELECT id FROM dispositions"), dispositions);
+    for word in [
+        "prevented ",
+        "hits ",
+        "raised ",
+        "rejects ",
+        "verdicts ",
+        "alerts ",
+    ] {
+        assert!(whole.iter().any(|row| row.starts_with(word)), "{word}");
+    }
+    spoil(
+        &place,
+        "DELETE FROM events; DELETE FROM dispositions; DELETE FROM samples; DELETE FROM case_rules;
+         UPDATE cases SET verdict = NULL, rank = 0, at_risk = 1, is_open = 1;
+         DELETE FROM cases WHERE alert LIKE '%0' OR alert LIKE '%7';
+         UPDATE tallies SET count = count + 3; DELETE FROM tallies WHERE what = 'hits';",
+    );
+    assert_ne!(behind(&place), whole);
+    let found = rebuild(&bank.config, &rates()).unwrap();
+    assert_eq!(behind(&place), whole);
+    assert_eq!(
+        found.behind.dispositions,
+        u64::try_from(dispositions).unwrap()
+    );
+    // The log also has what was forgotten when it came, since no case was open then.
+    let again = events(&place);
+    assert!(
+        again.is_superset(&kept),
+        "{:?}",
+        kept.difference(&again).next()
+    );
+    rebuild(&bank.config, &rates()).unwrap();
+    assert_eq!((behind(&place), events(&place)), (whole, again));
 }
 
 #[test]
