@@ -164,7 +164,7 @@ fn the_console_benchmark_opens_every_page_as_often_as_asked() {
         place: varsel::config::Store::File(folder.path().join("varsel.db")),
     })
     .unwrap();
-    assert_eq!(measured.pages.len(), 10);
+    assert_eq!(measured.pages.len(), 12);
     assert!(measured.pages.iter().all(|(_, times)| times.len() == 6));
     assert!(
         console::table(&measured, "SQLite")

@@ -155,7 +155,8 @@ fn no_loss_what_stands_behind_the_episodes_is_put_right_from_the_topics() {
         .iter()
         .map(|line| alerts::Alert::read(line).unwrap())
         .collect();
-    let of_one = raised[0].cardholder.clone();
+    // The case that it all grew out of: payments that were declined, and one that was not.
+    let of_one = "p-case-144-2018".to_owned();
     let other = raised.iter().find(|alert| alert.cardholder != of_one);
     let found = |id: &str, alert: &alerts::Alert, verdict: &str| {
         format!(
@@ -174,7 +175,8 @@ fn no_loss_what_stands_behind_the_episodes_is_put_right_from_the_topics() {
     let dispositions = told.len();
     told.push("{\"type\":\"authorization\"}".to_owned());
     bank.feed(&told);
-    monitor.until(bank.sent());
+    // What is refused before the log is not counted here; the wait below knows its letter.
+    monitor.until(bank.sent() - 1);
     let mut store = Store::open(&place).unwrap();
     let topics = bank.config.topics.clone();
     let watch = Stopwatch::start();
@@ -213,7 +215,10 @@ fn no_loss_what_stands_behind_the_episodes_is_put_right_from_the_topics() {
         "verdicts ",
         "alerts ",
     ] {
-        assert!(whole.iter().any(|row| row.starts_with(word)), "{word}");
+        assert!(
+            whole.iter().any(|row| row.starts_with(word)),
+            "{word} {whole:#?}"
+        );
     }
     spoil(
         &place,
