@@ -10,6 +10,7 @@ mod tls;
 
 pub mod alerts;
 pub mod cases;
+pub mod early;
 pub mod happening;
 pub mod lease;
 pub mod notes;

@@ -13,7 +13,7 @@ use crate::domain::currency::RateTable;
 use crate::store::cases::{self, Episode};
 use crate::store::samples::{self, Sample};
 use crate::store::tallies::{self, What};
-use crate::store::{Store, StoreError, Tx, lease, offsets, views};
+use crate::store::{Store, StoreError, Tx, early, lease, offsets, views};
 use crate::stream::StreamError;
 use crate::stream::follow::{Followed, Follower};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ use std::time::Duration;
 const BATCH: usize = 2_000;
 /// Records of each partition read again after a start, so that something is remembered.
 const BACK: i64 = 20_000;
+/// For so long after its end a case still gets events that were written before: partitions are not read in step.
+const LINGER_MS: i64 = 60_000;
 /// Cardholders asked for at once.
 const WATCHED: i64 = 1_000;
 /// Up to which change of episodes was looked at stands among the offsets, under this name.
@@ -34,8 +36,10 @@ struct Chronicle<'c> {
     needs: &'c Needs,
     holder: &'c str,
     memory: Memory,
-    /// Cardholders with an open case.
+    /// Cardholders with an open case, and those of `over`.
     watched: BTreeSet<String>,
+    /// Cardholders whose last case is over, and when: what fed it may still be on its way here.
+    over: BTreeMap<String, i64>,
     /// Up to where changes of episodes were looked at.
     seen: (i64, String),
     /// From which record on each partition is counted: what is before was counted.
@@ -75,6 +79,7 @@ fn shift(needs: &Needs, holder: &str, leads: &AtomicBool) -> Result<(), Trouble>
         holder,
         memory: Memory::default(),
         watched: BTreeSet::new(),
+        over: BTreeMap::new(),
         seen: (0, String::new()),
         counted,
     };
@@ -121,6 +126,9 @@ impl Chronicle<'_> {
 
     /// Takes in a batch, then the episodes that changed.
     fn step(&mut self, store: &mut Store, batch: Vec<Followed>) -> Result<(), StoreError> {
+        // Where nothing came, all has come.
+        let came_ms = batch.iter().filter_map(|followed| followed.came_ms).min();
+        self.leave(came_ms.unwrap_or(i64::MAX));
         let mut ends = BTreeMap::new();
         let (mut came, mut refused) = (Vec::new(), Vec::new());
         for followed in batch {
@@ -167,12 +175,25 @@ impl Chronicle<'_> {
         }
         for (cardholder, is_over) in over {
             if is_over {
-                self.watched.remove(&cardholder);
+                self.over.insert(cardholder.clone(), clock::now_ms());
             } else {
-                self.watched.insert(cardholder);
+                self.over.remove(&cardholder);
             }
+            self.watched.insert(cardholder);
         }
         Ok(())
+    }
+
+    /// Lets those go whose last case was over long before what comes now was written.
+    fn leave(&mut self, came_ms: i64) {
+        let watched = &mut self.watched;
+        self.over.retain(|cardholder, since_ms| {
+            let is_due = came_ms.saturating_sub(*since_ms) > LINGER_MS;
+            if is_due {
+                watched.remove(cardholder);
+            }
+            !is_due
+        });
     }
 }
 
@@ -217,25 +238,23 @@ fn take_in(
     for cardholder in touched {
         cases::trim(tx, cardholder)?;
         for episode in cases::episodes(tx, cardholder)? {
-            if !episode.is_closed {
-                stand(tx, &episode, rates)?;
-            }
+            stand(tx, &episode, rates)?;
         }
     }
     Ok(())
 }
 
-/// A disposition of the log: it is kept, and counted for the rules of its case.
+/// A disposition of the log: it is kept, and counted for the rules of its case; where that is not there yet, it waits.
 fn found(tx: &mut Tx<'_>, line: &str, came_ms: i64) -> Result<(), StoreError> {
     let Some(told) = behind::verdict(line) else {
         return Ok(());
     };
     let Some(episode) = cases::episode_of(tx, &told.alert)? else {
-        return Ok(());
+        return early::keep(tx, &told.id, &told.alert, line, came_ms);
     };
     let money = behind::money(tx, &episode.cardholder)?;
     let Some(before) = behind::judge(tx, &told, came_ms)? else {
-        return Ok(());
+        return early::keep(tx, &told.id, &told.alert, line, came_ms);
     };
     if before.as_deref() == Some(&*told.verdict) {
         return Ok(());
@@ -277,6 +296,9 @@ fn follow_up(
                 let day = tallies::day(episode.first_at_ms);
                 tallies::add(tx, What::Raised, day, &rule, 1)?;
             }
+        }
+        for (line, came_ms) in early::take(tx, &episode.id)? {
+            found(tx, &line, came_ms)?;
         }
         let is_over = !cases::is_watched(tx, cardholder)?;
         over.insert(cardholder.clone(), is_over);

@@ -1,4 +1,5 @@
-//! Counts by day in the making: gathered in memory, put into the store at once.
+//! Counts by day in the making: gathered in memory, put into the store at once. What is read of a decision for them stands
+//! here too.
 
 use crate::domain::codes::Severity;
 use crate::domain::time::Moment;

@@ -17,7 +17,7 @@ const MAX_MERCHANTS: i64 = 8;
 pub struct Queued {
     /// The episode.
     pub alert: String,
-    /// See [`rank`].
+    /// See [`super::cases::rank`].
     pub rank: i64,
     /// When it began, event time.
     pub first_at_ms: i64,
