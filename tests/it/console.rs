@@ -53,6 +53,7 @@ fn person(name: &str, role: &str) -> Person {
         role: role.to_owned(),
         password: HASHED.get_or_init(|| hash(PASSWORD).unwrap()).clone(),
         is_disabled: false,
+        provider: None,
     }
 }
 
