@@ -7,6 +7,8 @@ mod entry;
 mod forms;
 mod live;
 mod markup;
+mod oidc;
+mod provider;
 mod stores;
 mod users;
 
