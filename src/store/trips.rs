@@ -28,7 +28,7 @@ pub fn begin(tx: &mut Tx<'_>, id: &str, trip: &Trip, now_ms: i64) -> Result<(), 
     tx.change("DELETE FROM trips WHERE begun <= $1", &[over_ms.into()])?;
     tx.change(
         "DELETE FROM trips WHERE id IN (
-             SELECT id FROM trips ORDER BY begun DESC, id LIMIT 1000 OFFSET $1)",
+             SELECT id FROM trips ORDER BY begun DESC, id DESC LIMIT 1000 OFFSET $1)",
         &[(MAX_TRIPS - 1).into()],
     )?;
     tx.change(
