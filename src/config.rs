@@ -8,6 +8,7 @@ mod console;
 mod http;
 mod kafka;
 mod notify;
+mod oidc;
 mod routes;
 mod secret;
 mod sheet;
@@ -17,6 +18,7 @@ mod tables;
 mod tests;
 
 pub use notify::{Language, Login, Mail, Notify, Route, Security, Store, Webhook};
+pub use oidc::Oidc;
 pub use secret::{Secret, SecretSource};
 
 use crate::problem::{Problem, Problems};
@@ -332,7 +334,7 @@ pub struct Api {
 }
 
 /// The analysts' console, below `/console` where HTTP is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Console {
     /// How long a session lasts that asks for nothing: 1 min to 1 d.
     pub idle: Duration,
@@ -340,6 +342,8 @@ pub struct Console {
     pub session: Duration,
     /// Scheme, host and port as browsers know them, where something stands before us; without it, as they ask.
     pub origin: Option<String>,
+    /// The provider by way of which people may log in, beside those who have a password here.
+    pub oidc: Option<Oidc>,
     /// Whether it shows the demo, and links the demo's mails.
     pub is_demo: bool,
 }

@@ -18,6 +18,7 @@ mod lines;
 pub mod login;
 pub mod look;
 pub mod news;
+pub mod oidc;
 pub mod overview;
 pub mod people;
 mod plot;
@@ -46,6 +47,8 @@ use clerks::Clerks;
 use door::{Knocks, Needs, ROUTES, Route};
 use look::{ConsoleError, Look, Said, Theme};
 use news::Herald;
+use oidc::Turned;
+use oidc::provider::Provider;
 use rulesheet::Sheet;
 use serde::Deserialize;
 use session::{Cookies, Visitor};
@@ -87,6 +90,14 @@ pub enum Refusal {
     /// The API.
     #[error("{}", .0.code.title())]
     Api(Failure),
+    /// A log-in by way of a provider came to nothing.
+    #[error("a log-in by way of {by} came to nothing")]
+    Turned {
+        /// Why.
+        why: Turned,
+        /// What people call the provider.
+        by: String,
+    },
     /// A fault of ours.
     #[error("a fault of ours")]
     Fault,
@@ -171,6 +182,7 @@ pub struct Console {
     herald: Herald,
     knocks: Knocks,
     cookies: Cookies,
+    provider: Option<Provider>,
     hashers: Arc<Semaphore>,
     lobby: Semaphore,
     /// The hash of a password that nobody has.
@@ -191,6 +203,8 @@ impl Console {
             // Beyond this machine something before us sees to TLS, where we do not.
             None => http.tls.is_some() || !http.listen.ip().is_loopback(),
         };
+        let provider = parts.console.oidc.as_ref();
+        let provider = provider.map(|oidc| Provider::open(oidc, origin.unwrap_or_default()));
         Ok(Arc::new(Self {
             clerks: Clerks::start(&config.store)?,
             herald: Herald::start(&config.store)?,
@@ -201,6 +215,7 @@ impl Console {
             readiness: parts.readiness,
             knocks: Knocks::default(),
             cookies: Cookies { is_secure },
+            provider: provider.transpose()?,
             hashers: Arc::new(Semaphore::new(HASHERS)),
             lobby: Semaphore::new(MAX_WAITING),
             nobody: people::hash(&people::made()?)?,
@@ -337,6 +352,8 @@ fn page_of(route: &Route) -> Option<MethodRouter<Arc<Console>>> {
         ("GET", "/console/log-in") => get(entry::ask),
         ("POST", "/console/log-in") => post(entry::log_in),
         ("POST", "/console/log-out") => post(entry::log_out),
+        ("GET", "/console/oidc/start") => get(oidc::start),
+        ("GET", "/console/oidc/back") => get(oidc::back),
         ("POST", "/console/look") => post(entry::choose),
         ("POST", "/console/cases/{id}/claim") => post(deeds::claim),
         ("POST", "/console/cases/{id}/note") => post(deeds::note),

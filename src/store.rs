@@ -23,6 +23,7 @@ pub mod samples;
 pub mod sessions;
 pub mod silences;
 pub mod tallies;
+pub mod trips;
 pub mod views;
 pub mod waiting;
 

@@ -1,5 +1,6 @@
 //! `varsel users`: who may log in at the console. It works on the store itself, beside a running console; a change ends
-//! the sessions of whom it concerns. Passwords come from a file or standard input, never from the command line.
+//! the sessions of whom it concerns. Passwords come from a file or standard input, never from the command line. Who logs
+//! in by way of a provider has role and password there: here they are only let in or kept out.
 
 use crate::cli::live::Settings;
 use crate::cli::rules::{BAD_FILES, FAILED, FINE};
@@ -21,7 +22,7 @@ pub enum Command {
     List(Settings),
     /// Add one, with a password from a file or standard input
     Add(Add),
-    /// Remove one; what they wrote stays
+    /// Remove one; what they wrote stays. Whom the provider vouches for comes back at their next log-in: disable them
     Remove(Named),
     /// Let one log in no more; what they have open ends
     Disable(Named),
@@ -185,6 +186,7 @@ fn done(command: &Command, hashed: String, store: &mut Store) -> Result<Told, St
                 role: add.role.clone(),
                 password: hashed,
                 is_disabled: false,
+                provider: None,
             };
             let is_new = store.commit(|tx| people::add(tx, &person, now_ms))?;
             Ok(if is_new {
@@ -203,10 +205,10 @@ fn done(command: &Command, hashed: String, store: &mut Store) -> Result<Told, St
         }
         Command::Disable(named) => change(store, &named.name, |person| person.is_disabled = true),
         Command::Enable(named) => change(store, &named.name, |person| person.is_disabled = false),
-        Command::Role(changed) => change(store, &changed.named.name, |person| {
+        Command::Role(changed) => change_own(store, &changed.named.name, |person| {
             person.role.clone_from(&changed.role);
         }),
-        Command::Password(password) => change(store, &password.named.name, |person| {
+        Command::Password(password) => change_own(store, &password.named.name, |person| {
             person.password = hashed;
         }),
     }
@@ -216,17 +218,50 @@ fn nobody(name: &str) -> String {
     format!("there is no user `{name}`")
 }
 
+/// Changes somebody.
 fn change(
     store: &mut Store,
     name: &str,
     change: impl FnOnce(&mut Person),
+) -> Result<Told, StoreError> {
+    change_where(store, name, |person| {
+        change(person);
+        Ok(())
+    })
+}
+
+/// Changes somebody who has role and password here.
+fn change_own(
+    store: &mut Store,
+    name: &str,
+    change: impl FnOnce(&mut Person),
+) -> Result<Told, StoreError> {
+    change_where(store, name, |person| {
+        if let Some(provider) = &person.provider {
+            let help = "change it there, or keep them out with `varsel users disable`";
+            return Err(format!(
+                "`{name}` has role and password from `{}`\n  = help: {help}",
+                provider.issuer
+            ));
+        }
+        change(person);
+        Ok(())
+    })
+}
+
+fn change_where(
+    store: &mut Store,
+    name: &str,
+    change: impl FnOnce(&mut Person) -> Result<(), String>,
 ) -> Result<Told, StoreError> {
     let now_ms = clock::now_ms();
     store.commit(|tx| {
         let Some(mut person) = people::find(tx, name)? else {
             return Ok(Err(nobody(name)));
         };
-        change(&mut person);
+        if let Err(told) = change(&mut person) {
+            return Ok(Err(told));
+        }
         people::change(tx, &person, now_ms)?;
         Ok(Ok(vec![shown(&person)]))
     })
@@ -234,5 +269,7 @@ fn change(
 
 fn shown(person: &Person) -> String {
     let standing = if person.is_disabled { "  disabled" } else { "" };
-    format!("{}  {}{standing}", person.name, person.role)
+    let provider = person.provider.as_ref();
+    let by = provider.map_or_else(String::new, |one| format!("  by way of {}", one.issuer));
+    format!("{}  {}{standing}{by}", person.name, person.role)
 }

@@ -1,6 +1,7 @@
-//! The table `[console]`: that there is one, and how long its sessions last.
+//! The table `[console]`: that there is one, and how long its sessions last. What stands in it about a provider is
+//! read in `oidc.rs`.
 //!
-//! Who may log in is kept in the store (`varsel users`), not in a file.
+//! Who may log in with a password is kept in the store (`varsel users`), not in a file.
 
 use super::sheet::{Part, Sheet};
 use super::tables::{DAY, HOUR, MINUTE};
@@ -14,6 +15,7 @@ impl Default for Console {
             idle: Duration::from_secs(15 * MINUTE),
             session: Duration::from_secs(12 * HOUR),
             origin: None,
+            oidc: None,
             is_demo: false,
         }
     }
@@ -39,6 +41,11 @@ pub fn read(sheet: &mut Sheet<'_>, document: &Document<String>, config: &mut Con
             part.fault(given.at, message, help);
         }
     }
+    // One that is at fault was told of already.
+    let origin = part
+        .key("origin")
+        .map(|_| console.origin.clone().unwrap_or_default());
+    console.oidc = super::oidc::read(&mut part.inner("console.oidc"), origin.as_deref());
     let Some(head) = part.head.clone() else {
         return;
     };

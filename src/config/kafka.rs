@@ -2,10 +2,9 @@
 //!
 //! Whether a broker answers, and what is in a certificate, is deliberately not looked at here.
 
-use super::sheet::{Given, LITERAL, Part, Sheet, is_variable};
+use super::sheet::{Given, LITERAL, Part, Sheet};
 use super::{Certificate, Kafka, Mechanism, Protocol, Sasl, SecretSource, secret};
 use std::ops::Range;
-use std::path::PathBuf;
 use toml_edit::Document;
 
 /// Brokers named at the start; the rest are learnt from them.
@@ -204,28 +203,5 @@ pub fn password(part: &mut Part<'_, '_, '_>, example: &str) -> Option<SecretSour
         let help = "put it into a file and name that with `password_file`, or a variable of the environment with `password_env`; then change it";
         part.fault(at, message, help);
     }
-    let file = part.text("password_file");
-    let env = part.text("password_env");
-    if let (Some(_), Some(env)) = (&file, &env) {
-        let message = "`password_file` and `password_env` are both given";
-        part.fault(env.at.clone(), message, "keep one of them");
-    }
-    if let Some(file) = file {
-        return Some(SecretSource {
-            from: secret::From::File(PathBuf::from(file.value)),
-            place: part.sheet.place(file.at),
-        });
-    }
-    let env = env?;
-    if !is_variable(env.value) {
-        // Perhaps the password itself: not shown.
-        let message = "`password_env` is no name of a variable: letters A to Z, digits and `_`";
-        let help = format!("write `password_env = \"{example}\"` and set that variable");
-        part.fault(env.at, message, &help);
-        return None;
-    }
-    Some(SecretSource {
-        from: secret::From::Env(env.value.to_owned()),
-        place: part.sheet.place(env.at),
-    })
+    secret::named(part, ["password_file", "password_env"], example)
 }

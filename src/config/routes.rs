@@ -4,7 +4,7 @@
 //! Whether a mail server answers is deliberately not looked at here.
 
 use super::kafka::password;
-use super::sheet::{Given, Part, Sheet, is_variable};
+use super::sheet::{Given, Part, Sheet};
 use super::tables::{DAY, HOUR, MINUTE, check_name, owned};
 use super::{
     Config, Language, Login, Mail, Notify, Role, Route, SecretSource, Security, Store, Webhook,
@@ -307,7 +307,7 @@ fn mail(sheet: &mut Sheet<'_>, document: &Document<String>) -> Option<Mail> {
 }
 
 /// A text that must be there where its table is.
-fn wanted<'d>(
+pub fn wanted<'d>(
     part: &mut Part<'_, '_, 'd>,
     is_there: bool,
     key: &'static str,
@@ -322,7 +322,8 @@ fn wanted<'d>(
     given
 }
 
-fn is_here(host: &str) -> bool {
+/// Whether a host is this machine.
+pub fn is_here(host: &str) -> bool {
     host == "localhost"
         || host
             .parse::<IpAddr>()
@@ -480,7 +481,8 @@ fn webhook(part: &mut Part<'_, '_, '_>, private_hosts: &[String]) -> Option<Webh
     })
 }
 
-fn place(url: &str) -> Option<(bool, String, u16, String)> {
+/// A URL without user and password: whether it is TLS, host (without brackets), port, and path with query.
+pub fn place(url: &str) -> Option<(bool, String, u16, String)> {
     let (scheme, rest) = url.split_once("://")?;
     let tls = match scheme {
         "https" => true,
@@ -517,38 +519,12 @@ fn place(url: &str) -> Option<(bool, String, u16, String)> {
 }
 
 fn signing_key(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
-    let file = part.text("secret_file");
-    let env = part.text("secret_env");
-    if let (Some(_), Some(env)) = (&file, &env) {
-        let message = "`secret_file` and `secret_env` are both given";
-        part.fault(env.at.clone(), message, "keep one of them");
+    let keys = ["secret_file", "secret_env"];
+    let is_written = keys.map(|key| part.key(key).is_some()).contains(&true);
+    if !is_written && !part.sheet.torn {
+        let place = part.place();
+        let help = "name a file with `secret_file`, or a variable with `secret_env`";
+        part.fault(place, "the webhook has no key to sign with", help);
     }
-    if let Some(file) = file {
-        return Some(SecretSource {
-            from: secret::From::File(PathBuf::from(file.value)),
-            place: part.sheet.place(file.at),
-        });
-    }
-    let Some(env) = env else {
-        if !part.sheet.torn {
-            let place = part.place();
-            let help = "name a file with `secret_file`, or a variable with `secret_env`";
-            part.fault(place, "the webhook has no key to sign with", help);
-        }
-        return None;
-    };
-    if !is_variable(env.value) {
-        // Perhaps the key itself: not shown.
-        let message = "`secret_env` is no name of a variable: letters A to Z, digits and `_`";
-        part.fault(
-            env.at,
-            message,
-            "write `secret_env = \"VARSEL_WEBHOOK_KEY\"` and set that variable",
-        );
-        return None;
-    }
-    Some(SecretSource {
-        from: secret::From::Env(env.value.to_owned()),
-        place: part.sheet.place(env.at),
-    })
+    secret::named(part, keys, "VARSEL_WEBHOOK_KEY")
 }

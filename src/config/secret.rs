@@ -1,6 +1,7 @@
 //! Secrets: where one is read, and the secret itself, which shows itself to nobody who does not ask by name.
 //! It deliberately keeps no secret between two reads, so that a changed file counts at the next connection.
 
+use super::sheet::{Part, is_variable};
 use crate::problem::Problem;
 use std::fmt;
 use std::fs::File;
@@ -45,6 +46,39 @@ pub struct SecretSource {
 pub(super) enum From {
     File(PathBuf),
     Env(String),
+}
+
+/// Where a secret is read by one of two keys: of a file, of a variable; `example` is a name for the variable.
+pub(super) fn named(
+    part: &mut Part<'_, '_, '_>,
+    [file_key, env_key]: [&'static str; 2],
+    example: &str,
+) -> Option<SecretSource> {
+    let file = part.text(file_key);
+    let env = part.text(env_key);
+    if let (Some(_), Some(env)) = (&file, &env) {
+        let message = format!("`{file_key}` and `{env_key}` are both given");
+        part.fault(env.at.clone(), message, "keep one of them");
+    }
+    if let Some(file) = file {
+        return Some(SecretSource {
+            from: From::File(PathBuf::from(file.value)),
+            place: part.sheet.place(file.at),
+        });
+    }
+    let env = env?;
+    if !is_variable(env.value) {
+        // Perhaps the secret itself: not shown.
+        let message =
+            format!("`{env_key}` is no name of a variable: letters A to Z, digits and `_`");
+        let help = format!("write `{env_key} = \"{example}\"` and set that variable");
+        part.fault(env.at, message, &help);
+        return None;
+    }
+    Some(SecretSource {
+        from: From::Env(env.value.to_owned()),
+        place: part.sheet.place(env.at),
+    })
 }
 
 impl SecretSource {

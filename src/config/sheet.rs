@@ -16,8 +16,10 @@ const MAX_SYNTAX_FAULTS: usize = 20;
 /// Keys that may hold a secret have one of these in their name, unless they end in `_file` or `_env`.
 const SECRET_WORDS: [&str; 5] = ["passw", "passphrase", "secret", "token", "credential"];
 
-/// A key that is known only so that it can be refused with better words.
+/// Keys that are known only so that they can be refused with better words.
 pub const LITERAL: &str = "password";
+/// Another one.
+pub const CLIENT_LITERAL: &str = "client_secret";
 
 /// A value and where it stands (bytes).
 #[derive(Debug, Clone)]
@@ -449,7 +451,8 @@ fn tables_of(item: &Item) -> Vec<(&dyn TableLike, Option<Range<usize>>)> {
 
 /// The keys that may be there, without those that are known only to be refused well.
 fn listed(keys: &[&str]) -> String {
-    let offered: Vec<&str> = keys.iter().copied().filter(|key| *key != LITERAL).collect();
+    let is_offered = |key: &&str| ![LITERAL, CLIENT_LITERAL].contains(key);
+    let offered: Vec<&str> = keys.iter().copied().filter(is_offered).collect();
     offered.join(", ")
 }
 

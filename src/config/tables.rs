@@ -4,10 +4,10 @@
 //! text and how a fault is drawn stands in `sheet.rs`. `varsel.example.toml` shows all of it, and a test holds it to that.
 
 use super::secret;
-use super::sheet::{Given, Part, Sheet, is_variable};
+use super::sheet::{Given, Part, Sheet};
 use super::{
     Api, Bounds, Checkpoint, Config, Fallback, Format, Geo, Http, Kafka, Level, Log, Place,
-    Protocol, Role, Rules, Run, SecretSource, Start, Topics,
+    Protocol, Role, Rules, Run, Start, Topics,
 };
 use crate::problem::Problems;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -408,37 +408,11 @@ fn api(sheet: &mut Sheet<'_>, document: &Document<String>, api: &mut Api) {
         .word("fallback", &FALLBACKS)
         .map_or(api.fallback, |given| given.value);
     api.deadline = part.span("deadline", 0..=10, api.deadline);
-    api.token_keys = token_keys(&mut part);
+    let token_keys = ["token_keys_file", "token_keys_env"];
+    api.token_keys = secret::named(&mut part, token_keys, "VARSEL_TOKEN_KEYS");
     api.clients = part.file("clients_file").map(|file| file.value);
     api.rate = part.number("rate", 1..=1_000_000, api.rate);
     api.audit = part
         .text("audit_file")
         .map(|given| PathBuf::from(given.value));
-}
-
-fn token_keys(part: &mut Part<'_, '_, '_>) -> Option<SecretSource> {
-    let file = part.text("token_keys_file");
-    let env = part.text("token_keys_env");
-    if let (Some(_), Some(env)) = (&file, &env) {
-        let message = "`token_keys_file` and `token_keys_env` are both given";
-        part.fault(env.at.clone(), message, "keep one of them");
-    }
-    if let Some(file) = file {
-        return Some(SecretSource {
-            from: secret::From::File(PathBuf::from(file.value)),
-            place: part.sheet.place(file.at),
-        });
-    }
-    let env = env?;
-    if !is_variable(env.value) {
-        // Perhaps the keys themselves: not shown.
-        let message = "`token_keys_env` is no name of a variable: letters A to Z, digits and `_`";
-        let help = "write `token_keys_env = \"VARSEL_TOKEN_KEYS\"` and set that variable";
-        part.fault(env.at, message, help);
-        return None;
-    }
-    Some(SecretSource {
-        from: secret::From::Env(env.value.to_owned()),
-        place: part.sheet.place(env.at),
-    })
 }

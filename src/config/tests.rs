@@ -41,6 +41,9 @@ fn the_example_says_the_defaults_and_names_every_key() {
         "http",
         "http.tls",
         "api",
+        "console",
+        "console.oidc",
+        "console.oidc.roles",
         "store",
         "notify",
         "mail",
@@ -61,7 +64,7 @@ fn the_example_says_the_defaults_and_names_every_key() {
         .collect();
     assert_eq!(lists.len(), tables.len());
     for key in lists.iter().flat_map(|list| list.split(", ")) {
-        let is_table = text.contains(&format!("[http.{key}]"));
+        let is_table = text.contains(&format!(".{key}]"));
         assert!(is_table || text.contains(&format!("{key} = ")), "`{key}`");
     }
 }
@@ -182,7 +185,7 @@ fn every_other_key_changes_its_value() {
         idle: Duration::from_secs(1_200),
         session: Duration::from_secs(28_800),
         origin: Some("https://v.bank.example".to_owned()),
-        is_demo: false,
+        ..Console::default()
     };
     assert_eq!(config.console, Some(console));
     let keys = api.token_keys.map(|keys| keys.from);

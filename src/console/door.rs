@@ -1,7 +1,8 @@
 //! The door: every page and deed in one table with who may have it, and what keeps others out.
 //!
 //! Nothing is served that the table does not name. A deed must come from a page of ours: its form carries the session's
-//! token, and the browser says that it was sent from here. Attempts to log in are counted for each name and address.
+//! token, and the browser says that it was sent from here. Attempts to log in are counted for each name and address,
+//! those by way of a provider for each address.
 
 use crate::api::routes::Scope;
 use axum::http::header::{HOST, ORIGIN};
@@ -17,6 +18,8 @@ pub const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const WINDOW_MS: i64 = 15 * 60_000;
 /// Attempts for one name from one address, for one name, and from one address.
 const ATTEMPTS: [u32; 3] = [10, 100, 50];
+/// Log-ins begun by way of a provider from one address.
+const TRIPS: u32 = 50;
 /// Counts kept; the oldest gives way.
 const MAX_COUNTS: usize = 30_000;
 
@@ -93,6 +96,14 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         needs: Needs::Nothing,
+        ..page("/console/oidc/start")
+    },
+    Route {
+        needs: Needs::Nothing,
+        ..page("/console/oidc/back")
+    },
+    Route {
+        needs: Needs::Nothing,
         ..deed("/console/look")
     },
     Route {
@@ -155,6 +166,7 @@ enum Key {
     Both(String, IpAddr),
     Name(String),
     Peer(IpAddr),
+    Trip(IpAddr),
 }
 
 /// Attempts since a moment.
@@ -171,17 +183,26 @@ pub struct Knocks(Mutex<BTreeMap<Key, Count>>);
 impl Knocks {
     /// Counts an attempt, before it is looked at; false where there were too many.
     pub fn knock(&self, name: &str, peer: IpAddr, now_ms: i64) -> bool {
+        let keys = keys(name, peer).into_iter().zip(ATTEMPTS);
+        self.count(&keys.collect::<Vec<_>>(), now_ms)
+    }
+
+    /// Counts a log-in that is begun by way of a provider; false where there were too many that came to nothing.
+    pub fn set_out(&self, peer: IpAddr, now_ms: i64) -> bool {
+        self.count(&[(Key::Trip(network(peer)), TRIPS)], now_ms)
+    }
+
+    fn count(&self, keys: &[(Key, u32)], now_ms: i64) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = keys(name, peer);
         let is_over = |count: &Count| now_ms.saturating_sub(count.since_ms) >= WINDOW_MS;
-        for key in &keys {
+        for (key, _) in keys {
             if counts.get(key).is_some_and(is_over) {
                 counts.remove(key);
             }
         }
-        let spent = keys.iter().zip(ATTEMPTS).any(|(key, most)| {
+        let spent = keys.iter().any(|(key, most)| {
             let count = counts.get(key);
-            count.is_some_and(|count| count.attempts >= most)
+            count.is_some_and(|count| count.attempts >= *most)
         });
         if spent {
             return false;
@@ -189,8 +210,8 @@ impl Knocks {
         if counts.len() >= MAX_COUNTS {
             counts.retain(|_, count| !is_over(count));
         }
-        for key in keys {
-            if counts.len() >= MAX_COUNTS && !counts.contains_key(&key) {
+        for (key, _) in keys {
+            if counts.len() >= MAX_COUNTS && !counts.contains_key(key) {
                 let oldest = counts.iter().min_by_key(|(_, count)| count.since_ms);
                 if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
                     counts.remove(&oldest);
@@ -200,7 +221,7 @@ impl Knocks {
                 attempts: 0,
                 since_ms: now_ms,
             };
-            counts.entry(key).or_insert(new).attempts += 1;
+            counts.entry(key.clone()).or_insert(new).attempts += 1;
         }
         true
     }
@@ -211,20 +232,35 @@ impl Knocks {
         let [both, name, peer] = keys(name, peer);
         counts.remove(&both);
         for key in [name, peer] {
-            if let Some(count) = counts.get_mut(&key) {
-                count.attempts = count.attempts.saturating_sub(1);
-            }
+            take_back(&mut counts, &key);
         }
+    }
+
+    /// A log-in by way of a provider came to its end: it counts no more.
+    pub fn came_back(&self, peer: IpAddr) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        take_back(&mut counts, &Key::Trip(network(peer)));
+    }
+}
+
+fn take_back(counts: &mut BTreeMap<Key, Count>, key: &Key) {
+    if let Some(count) = counts.get_mut(key) {
+        count.attempts = count.attempts.saturating_sub(1);
+    }
+}
+
+/// An address as it is counted.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        // A customer has a network of that size at least.
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 
 fn keys(name: &str, peer: IpAddr) -> [Key; 3] {
     let name: String = name.chars().take(super::people::MAX_NAME).collect();
-    let peer = match peer {
-        IpAddr::V4(_) => peer,
-        // A customer has a network of that size at least.
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-    };
+    let peer = network(peer);
     [
         Key::Both(name.clone(), peer),
         Key::Name(name),
@@ -340,6 +376,20 @@ mod tests {
             assert!(knocks.knock("eva", six(&format!("2001:db8::{n}")), 5_000));
         }
         assert!(!knocks.knock("eva", six("2001:db8::ffff"), 5_000));
+    }
+
+    #[test]
+    fn log_ins_by_way_of_a_provider_are_bounded_for_an_address_and_shut_nobody_else_out() {
+        let knocks = Knocks::default();
+        let one: IpAddr = "10.0.0.1".parse().unwrap();
+        for _ in 0..500 {
+            assert!(knocks.set_out(one, 1_000));
+            knocks.came_back(one);
+        }
+        assert_eq!((0..80).filter(|_| knocks.set_out(one, 1_000)).count(), 50);
+        let other: IpAddr = "10.0.0.2".parse().unwrap();
+        assert!(knocks.set_out(other, 1_000) && knocks.knock("anna", one, 1_000));
+        assert!(knocks.set_out(one, 1_000 + WINDOW_MS));
     }
 
     #[test]

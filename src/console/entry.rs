@@ -4,6 +4,7 @@
 //! A wrong name and a wrong password are told by the same answer after the same work.
 
 use super::door::{self, Needs, Route};
+use super::oidc::provider::Provider;
 use super::session::{Token, Visitor};
 use super::{Console, LANG, Refusal, Sent, THEME, fault, login, people, see};
 use crate::api::audit::Entry;
@@ -200,8 +201,33 @@ impl Console {
         found.await.is_ok_and(|session| session.is_some())
     }
 
-    /// Notes in the audit log that somebody came or went.
-    async fn note(self: &Arc<Self>, who: &str, call: &'static str) -> Result<(), Refusal> {
+    /// Begins a session, always a new one: one that the browser had is over.
+    pub(super) async fn begin(
+        &self,
+        person: String,
+        before: Option<String>,
+    ) -> Result<Token, Refusal> {
+        let token = Token::new()?;
+        let (id, now_ms, idle_ms) = (token.id(), clock::now_ms(), self.idle_ms());
+        let longest_ms = i64::try_from(self.settings.session.as_millis()).unwrap_or(i64::MAX);
+        let begun = self.clerks.commit(move |tx| {
+            if let Some(before) = &before {
+                sessions::end(tx, before)?;
+            }
+            sessions::forget(tx, now_ms, idle_ms)?;
+            let ends_ms = now_ms.saturating_add(longest_ms);
+            sessions::begin(tx, &id, &person, now_ms, ends_ms)
+        });
+        begun.await?;
+        Ok(token)
+    }
+
+    /// Notes in the audit log that somebody came or went, or was turned away.
+    pub(super) async fn note(
+        self: &Arc<Self>,
+        who: &str,
+        call: &'static str,
+    ) -> Result<(), Refusal> {
         let (console, who) = (Arc::clone(self), who.to_owned());
         let noted = self.clerks.ask(move |_| -> Result<(), Refusal> {
             let Some(audit) = console.audit() else {
@@ -228,6 +254,7 @@ impl Console {
             .await?;
         let person = person.filter(|person: &persons::Person| {
             !person.password.is_empty()
+                && person.provider.is_none()
                 && !person.is_disabled
                 && people::role(&person.role).is_some()
         });
@@ -270,12 +297,18 @@ fn asked(
     look.csrf = token.csrf();
     look.said = said.or(look.said);
     let back = door::way_back(back).unwrap_or_default();
-    let mut response = Html(login::page(&look, back)?).into_response();
+    let provider = console.provider.as_ref().map(Provider::name);
+    let mut response = Html(login::page(&look, back, provider)?).into_response();
     if is_new {
         let cookie = console.cookies.greet(&token).map_err(|_| Refusal::Fault)?;
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// The address that a request came from.
+pub(super) fn address(peer: Option<Extension<Peer>>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.0)
 }
 
 /// Logs somebody in: with a new session, whatever the browser showed.
@@ -286,7 +319,7 @@ pub async fn log_in(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.0);
+    let peer = address(peer);
     let name = sent.name.trim();
     let refused = |status| {
         let said = Some(super::Said::NotLoggedIn);
@@ -304,26 +337,20 @@ pub async fn log_in(
     };
     console.knocks.passed(name, peer);
     console.note(&person.name, "log-in").await?;
-    let token = Token::new()?;
     let shown = console.cookies.shown(&headers).map(|token| token.id());
-    let (id, now_ms, idle_ms) = (token.id(), clock::now_ms(), console.idle_ms());
-    let longest_ms = i64::try_from(console.settings.session.as_millis()).unwrap_or(i64::MAX);
-    let begun = console.clerks.commit(move |tx| {
-        if let Some(shown) = &shown {
-            sessions::end(tx, shown)?;
-        }
-        sessions::forget(tx, now_ms, idle_ms)?;
-        let ends_ms = now_ms.saturating_add(longest_ms);
-        sessions::begin(tx, &id, &person.name, now_ms, ends_ms)
-    });
-    begun.await?;
-    let back = door::way_back(&sent.back).filter(|back| !back.starts_with("/console/log-"));
-    let mut response = see(back.unwrap_or("/console/queue"), "");
+    let token = console.begin(person.name, shown).await?;
+    let mut response = see(onward(&sent.back), "");
     for cookie in [console.cookies.begin(&token), console.cookies.enter()] {
         let cookie = cookie.map_err(|_| Refusal::Fault)?;
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// The page after a log-in: the one that was asked for, if it is one of ours.
+pub(super) fn onward(back: &str) -> &str {
+    let back = door::way_back(back).filter(|back| !back.starts_with("/console/log-"));
+    back.unwrap_or("/console/queue")
 }
 
 /// Ends the session.

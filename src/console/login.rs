@@ -12,18 +12,21 @@ struct Page<'p> {
     w: &'static Words,
     here: &'static str,
     back: &'p str,
+    provider: Option<&'p str>,
 }
 
-/// The page to log in with, leading to `back`.
+/// The page to log in with, leading to `back`; `provider` is what people call the one by way of which they may log in,
+/// if there is one.
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn page(look: &Look, back: &str) -> Result<String, ConsoleError> {
+pub fn page(look: &Look, back: &str, provider: Option<&str>) -> Result<String, ConsoleError> {
     let page = Page {
         look,
         w: look.words(),
         here: "",
         back,
+        provider,
     };
     Ok(page.render()?)
 }

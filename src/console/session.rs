@@ -1,10 +1,12 @@
 //! A session as a browser shows it: the token in its cookie, the token that forms carry, and who it is.
 //!
 //! Of the cookie's token the store has only the SHA-256, and the forms' token follows from it by hash, so that neither
-//! can be found from what is stored. When a session is over is decided in the store.
+//! can be found from what is stored; nor can what a provider is told of a log-in. When a session is over is decided in
+//! the store.
 
 use crate::api::routes::Scope;
 use crate::console::people;
+use crate::store::trips::LASTS_MS;
 use axum::http::header::{COOKIE, InvalidHeaderValue};
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
@@ -53,14 +55,34 @@ impl Token {
         self.hashed("form")
     }
 
-    /// Whether a form carries what it must; in a time that does not depend on where it differs.
+    /// Whether a form carries what it must.
     pub fn fits(&self, csrf: &str) -> bool {
-        let own = self.csrf();
-        let differing = own
-            .bytes()
-            .zip(csrf.bytes())
-            .fold(0, |bits, (a, b)| std::hint::black_box(bits | (a ^ b)));
-        own.len() == csrf.len() && differing == 0
+        is_same(&self.csrf(), csrf)
+    }
+
+    /// What a provider sends back with the browser (`state`).
+    pub fn state(&self) -> String {
+        self.hashed("state")
+    }
+
+    /// Whether a provider sends back what this browser was sent with.
+    pub fn is_back(&self, state: &str) -> bool {
+        is_same(&self.state(), state)
+    }
+
+    /// What a provider puts into the ID token (`nonce`).
+    pub fn nonce(&self) -> String {
+        self.hashed("nonce")
+    }
+
+    /// What proves to a provider that we are who sent the browser (RFC 7636, `code_verifier`: 43 characters).
+    pub fn verifier(&self) -> String {
+        self.hashed("verifier")
+    }
+
+    /// The name of a trip to a provider in the store.
+    pub fn trip(&self) -> String {
+        self.hashed("trip")
     }
 
     fn hashed(&self, what: &str) -> String {
@@ -70,6 +92,15 @@ impl Token {
         sum.update(&self.0);
         URL_SAFE_NO_PAD.encode(sum.finalize())
     }
+}
+
+/// Whether two texts are the same, in a time that does not depend on where they differ.
+fn is_same(own: &str, other: &str) -> bool {
+    let differing = own
+        .bytes()
+        .zip(other.bytes())
+        .fold(0, |bits, (a, b)| std::hint::black_box(bits | (a ^ b)));
+    own.len() == other.len() && differing == 0
 }
 
 /// Somebody who is logged in.
@@ -107,6 +138,14 @@ impl Cookies {
         }
     }
 
+    fn trip(self) -> &'static str {
+        if self.is_secure {
+            "__Host-varsel-trip"
+        } else {
+            "varsel-trip"
+        }
+    }
+
     /// The token of a session, if one is shown.
     pub fn shown(self, headers: &HeaderMap) -> Option<Token> {
         Token::read(&value(headers, self.session())?)
@@ -115,6 +154,11 @@ impl Cookies {
     /// The token of a browser that is still at the door.
     pub fn at_door(self, headers: &HeaderMap) -> Option<Token> {
         Token::read(&value(headers, self.door())?)
+    }
+
+    /// The token of a browser that was sent to a provider.
+    pub fn travelling(self, headers: &HeaderMap) -> Option<Token> {
+        Token::read(&value(headers, self.trip())?)
     }
 
     /// Sets the cookie of a session; it ends with the browser.
@@ -137,14 +181,41 @@ impl Cookies {
         self.set(self.door(), "", "; Max-Age=0")
     }
 
+    /// Sets the cookie of a browser that is sent to a provider, for as long as a trip lasts. It is the one that is not
+    /// strict: the provider sends the browser back, and a strict cookie would stay behind then.
+    pub fn send_out(self, token: &Token) -> Result<HeaderValue, InvalidHeaderValue> {
+        let lasts_s = LASTS_MS / 1_000;
+        self.bake(
+            self.trip(),
+            &token.0,
+            "Lax",
+            &format!("; Max-Age={lasts_s}"),
+        )
+    }
+
+    /// Takes a trip's cookie away.
+    pub fn come_back(self) -> Result<HeaderValue, InvalidHeaderValue> {
+        self.bake(self.trip(), "", "Lax", "; Max-Age=0")
+    }
+
     /// Sets a choice (language, colours) for a year.
     pub fn choose(self, name: &str, word: &str) -> Result<HeaderValue, InvalidHeaderValue> {
         self.set(name, word, "; Max-Age=31536000")
     }
 
     fn set(self, name: &str, value: &str, more: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+        self.bake(name, value, "Strict", more)
+    }
+
+    fn bake(
+        self,
+        name: &str,
+        value: &str,
+        site: &str,
+        more: &str,
+    ) -> Result<HeaderValue, InvalidHeaderValue> {
         let secure = if self.is_secure { "; Secure" } else { "" };
-        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}");
+        let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite={site}{secure}{more}");
         HeaderValue::from_str(&cookie)
     }
 }
@@ -177,6 +248,9 @@ mod tests {
             assert!(!one.fits(&wrong));
         }
         assert_ne!(one.csrf(), one.id());
+        assert!(one.is_back(&one.state()) && !one.is_back(&other.state()));
+        let told = [one.id(), one.csrf(), one.state(), one.nonce(), one.trip()];
+        assert!(!told.contains(&one.verifier()));
         assert_eq!(Token::read(&one.0), Some(one.clone()));
         assert!(Token::read("short").is_none());
         assert!(Token::read(&format!("{}=", &one.0[..42])).is_none());

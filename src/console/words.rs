@@ -156,6 +156,27 @@ words! {
     // Log-in.
     log_in: "Log in", "Log ind";
     log_in_lead: "Card fraud monitoring for the bank's analysts.", "Overvågning af kortsvindel for bankens analytikere.";
+    log_in_or: "or", "eller";
+    log_in_with: "Log in with {}", "Log ind med {}";
+    log_in_onward: "You are logged in: go on.", "Du er logget ind: fortsæt.";
+    turned_stale: "This log-in was begun in another browser, was used already, or took longer than ten minutes. Nobody was logged in. Begin again.",
+        "Dette login blev begyndt i en anden browser, er brugt allerede eller tog mere end ti minutter. Ingen er logget ind. Begynd forfra.";
+    turned_declined: "{} did not log you in: it was broken off, or you may not use Varsel there. Try again, or ask whoever gives access there.",
+        "{} loggede dig ikke ind: det blev afbrudt, eller du må ikke bruge Varsel der. Prøv igen, eller spørg dem, der giver adgang der.";
+    turned_silent: "{} does not answer as it should. Try again in a moment. If it stays so, tell whoever runs Varsel: the reason is in its log.",
+        "{} svarer ikke, som det skal. Prøv igen om et øjeblik. Bliver det ved, så sig det til dem, der driver Varsel: årsagen står i loggen.";
+    turned_untrusted: "What {} says of you does not stand up to a check, and was not used. Tell whoever runs Varsel: the reason is in its log.",
+        "Det, {} siger om dig, holder ikke til en kontrol og blev ikke brugt. Sig det til dem, der driver Varsel: årsagen står i loggen.";
+    turned_no_role: "{} knows you, but none of your groups there gives you a role here. Ask for the group that your work needs, and log in again.",
+        "{} kender dig, men ingen af dine grupper der giver dig en rolle her. Bed om den gruppe, dit arbejde kræver, og log ind igen.";
+    turned_no_name: "{} tells no name of you that can be used here. Tell whoever runs Varsel.",
+        "{} oplyser intet navn på dig, der kan bruges her. Sig det til dem, der driver Varsel.";
+    turned_taken: "Your name is another user’s here already, and it is not taken over. Ask an administrator of Varsel to free it.",
+        "Dit navn er allerede en anden brugers her, og det overtages ikke. Bed en administrator af Varsel om at frigive det.";
+    turned_disabled: "You may not log in here any more. Ask an administrator of Varsel.",
+        "Du må ikke logge ind her længere. Spørg en administrator af Varsel.";
+    turned_often: "There were too many attempts from your address. Wait a few minutes and try again.",
+        "Der har været for mange forsøg fra din adresse. Vent nogle minutter, og prøv igen.";
     user_name: "User name", "Brugernavn";
     password: "Password", "Adgangskode";
     // Words of the trade.

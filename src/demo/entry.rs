@@ -40,6 +40,7 @@ impl Entry {
             role: "analyst".to_owned(),
             password: people::hash(&password)?,
             is_disabled: false,
+            provider: None,
         };
         let added = Store::open(&config.store)
             .and_then(|mut store| store.commit(|tx| add(tx, &person, clock::now_ms())));

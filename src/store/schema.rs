@@ -6,11 +6,12 @@ use super::StoreError;
 use super::back::Back;
 
 /// The migrations, the first one number 1.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// What PostgreSQL is told besides, after the migration of a number: names are searched by how they begin, which only the

@@ -66,6 +66,7 @@ pub fn find(
             role: row.text(1).to_owned(),
             password: String::new(),
             is_disabled: false,
+            provider: None,
         },
         seen_ms: row.int(2),
         ends_ms: row.int(3),

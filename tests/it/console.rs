@@ -7,6 +7,8 @@ mod entry;
 mod forms;
 mod live;
 mod markup;
+mod oidc;
+mod provider;
 mod stores;
 mod users;
 
@@ -53,6 +55,7 @@ fn person(name: &str, role: &str) -> Person {
         role: role.to_owned(),
         password: HASHED.get_or_init(|| hash(PASSWORD).unwrap()).clone(),
         is_disabled: false,
+        provider: None,
     }
 }
 

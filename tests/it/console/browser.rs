@@ -150,6 +150,16 @@ impl Browser {
         self.post("/console/log-in", &fields)
     }
 
+    /// Comes to a page by way of another site: strict cookies stay behind, what the answer sets is kept.
+    pub fn come(&mut self, path: &str) -> Answer {
+        let mut sent = self.saying(&[("sec-fetch-site", "cross-site")]);
+        sent.cookies.retain(|name, _| name.ends_with("-trip"));
+        let answer = sent.get(path);
+        self.cookies.retain(|name, _| !name.ends_with("-trip"));
+        self.cookies.extend(sent.cookies);
+        answer
+    }
+
     /// Listens to the news.
     pub fn listen(&self) -> Listening {
         let mut stream = TcpStream::connect(self.address).unwrap();

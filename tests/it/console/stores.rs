@@ -6,7 +6,9 @@ use varsel::domain::codes::Severity;
 use varsel::store::alerts::{self, Alert, Shelf};
 use varsel::store::cases::{self, Case};
 use varsel::store::notes::{self, Disposition, Note, Refused};
+use varsel::store::people::{Arrival, Provider};
 use varsel::store::queue::{self, Wanted};
+use varsel::store::trips::{self, Trip};
 use varsel::store::{people, sessions, views};
 
 /// A store with one episode in it.
@@ -78,6 +80,78 @@ fn a_session_is_in_force_until_its_end_or_until_it_was_not_seen_and_each_has_a_b
             assert_eq!(left, sessions::MAX_EACH);
             assert!(sessions::find(tx, "s-29", 1_100, 500)?.is_some());
             assert!(sessions::end(tx, "s-29")? && !sessions::end(tx, "s-29")?);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn whom_a_provider_vouches_for_is_known_by_what_it_calls_them_and_takes_no_name_over() {
+    let (mut store, _, _dir) = kept();
+    let vouched = |subject: &str| Provider {
+        issuer: "https://id.bank.example".to_owned(),
+        subject: subject.to_owned(),
+    };
+    let into = |name: &str| Arrival::In(name.to_owned());
+    store
+        .commit(|tx| {
+            people::add(tx, &person("anna", "analyst"), 1)?;
+            let mut arrive =
+                |name, role, subject| people::arrive(tx, (name, role), &vouched(subject), 2);
+            assert_eq!(arrive("eva", "analyst", "s-1")?, into("eva"));
+            assert_eq!(arrive("eva", "analyst", "s-2")?, Arrival::Taken);
+            assert_eq!(arrive("ANNA", "admin", "s-2")?, Arrival::Taken);
+            assert_eq!(arrive("anna", "admin", "s-1")?, into("eva"));
+            assert_eq!(arrive("bo", "auditor", "s-2")?, into("bo"));
+            let mut eva = people::find(tx, "eva")?.unwrap();
+            assert_eq!((&*eva.role, &*eva.password), ("admin", ""));
+            assert_eq!(eva.provider, Some(vouched("s-1")));
+            assert_eq!(people::vouched(tx, &vouched("s-1"))?.as_ref(), Some(&eva));
+            sessions::begin(tx, "s", "eva", 1_000, 9_000)?;
+            // With the same role a session goes on, with another it is over.
+            people::arrive(tx, ("eva", "admin"), &vouched("s-1"), 3)?;
+            assert!(sessions::find(tx, "s", 1_000, 500)?.is_some());
+            people::arrive(tx, ("eva", "auditor"), &vouched("s-1"), 3)?;
+            assert!(sessions::find(tx, "s", 1_000, 500)?.is_none());
+            eva.is_disabled = true;
+            people::change(tx, &eva, 4)?;
+            let disabled = people::arrive(tx, ("e", "admin"), &vouched("s-1"), 5)?;
+            assert_eq!(disabled, Arrival::Disabled("eva".to_owned()));
+            // Who has a password here is nobody's of a provider, however little it says.
+            let nobody = Provider {
+                issuer: String::new(),
+                subject: String::new(),
+            };
+            assert_eq!(people::vouched(tx, &nobody)?, None);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_trip_is_ended_once_and_in_time_and_their_number_is_bounded() {
+    let (mut store, _, _dir) = kept();
+    let trip = Trip {
+        back: "/console/queue".to_owned(),
+        session: "s".to_owned(),
+    };
+    store
+        .commit(|tx| {
+            trips::begin(tx, "a", &trip, 1_000)?;
+            assert_eq!(trips::end(tx, "b", 1_000)?, None);
+            assert_eq!(trips::end(tx, "a", 2_000)?.as_ref(), Some(&trip));
+            assert_eq!(trips::end(tx, "a", 2_000)?, None);
+            trips::begin(tx, "a", &trip, 1_000)?;
+            assert_eq!(trips::end(tx, "a", 1_000 + trips::LASTS_MS)?, None);
+            for n in 0..trips::MAX_TRIPS + 5 {
+                trips::begin(tx, &format!("t-{n}"), &trip, 1_000 + n)?;
+            }
+            let now_ms = 1_000 + trips::MAX_TRIPS;
+            assert_eq!(trips::end(tx, "t-4", now_ms)?, None);
+            assert!(trips::end(tx, "t-5", now_ms)?.is_some());
+            // What is over goes when another begins.
+            trips::begin(tx, "late", &trip, now_ms + trips::LASTS_MS)?;
+            assert_eq!(trips::end(tx, "t-6", now_ms)?, None);
             Ok(())
         })
         .unwrap();

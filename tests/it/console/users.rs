@@ -88,3 +88,33 @@ fn roles_of_machines_strange_names_and_passwords_as_words_are_refused() {
     }
     assert!(!dir.path().join("varsel-data").exists(), "nothing was made");
 }
+
+#[test]
+fn who_logs_in_by_way_of_a_provider_is_shown_as_such_and_has_role_and_password_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |words: &[&str], input: &str| said(&users(&dir, words, input));
+    run(&["add", "anna", "--role", "analyst"], PASSWORD);
+    let place = Place::File(dir.path().join("varsel-data/varsel.db"));
+    let provider = people::Provider {
+        issuer: "https://id.bank.example".to_owned(),
+        subject: "s-1".to_owned(),
+    };
+    let arrived = Store::open(&place)
+        .unwrap()
+        .commit(|tx| people::arrive(tx, ("eva", "analyst"), &provider, 1));
+    arrived.unwrap();
+    let by = "by way of https://id.bank.example";
+    let all = format!("anna  analyst\neva  analyst  {by}\n");
+    assert_eq!(run(&["list"], ""), (Some(0), all));
+    for words in [&["role", "eva", "admin"][..], &["password", "eva"]] {
+        let (code, text) = run(words, PASSWORD);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains("`eva` has role and password from"), "{text}");
+    }
+    let disabled = format!("eva  analyst  disabled  {by}\n");
+    assert_eq!(run(&["disable", "eva"], "").1, disabled);
+    assert_eq!(run(&["enable", "eva"], "").0, Some(0));
+    let (code, text) = run(&["add", "eva", "--role", "analyst"], PASSWORD);
+    assert_eq!(code, Some(2), "{text}");
+    assert_eq!(run(&["remove", "eva"], "").0, Some(0));
+}
